@@ -1,0 +1,1 @@
+"""Bytes in, Trial out: fetches, archives and parses registry records. Imports no other room."""

@@ -1,0 +1,1 @@
+"""One file a registry; `SOURCES` in `harvest.sources.base` names them."""

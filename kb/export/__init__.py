@@ -1,0 +1,1 @@
+"""One file an export format; each returns its loss report."""

@@ -1,0 +1,1 @@
+"""Text in, thresholds out: reads free-text eligibility criteria. Imports no other room."""
