@@ -1,0 +1,186 @@
+"""``trialkb``: wires the rooms. The one place of exit codes, of logging set-up and of the command table.
+
+A new command is a click command in ``commands/<subject>.py`` (in its ``COMMANDS``) and one line in
+:data:`COMMAND_TABLE`: its name, and its one-line help under the module that holds it. Modules are imported
+when one of their commands runs, so that ``trialkb --help`` and each command start quickly; a test holds the
+table to the modules.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from commands.output import (
+    EXIT_BAD_INPUT,
+    EXIT_DATABASE,
+    EXIT_INTERRUPTED,
+    EXIT_REGISTRY,
+    EXIT_USAGE,
+    CommandError,
+)
+
+# (heading in the help, module, {command: one-line help}); the help is the command's own first line.
+COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = ()
+
+# Exit code by class of a room's errors; the first class of the error's ancestry that stands here decides.
+EXIT_CODES: dict[str, int] = {
+    "harvest.errors.HarvestError": EXIT_REGISTRY,
+    "kb.errors.KbError": EXIT_BAD_INPUT,
+    "nlp.errors.NlpError": EXIT_BAD_INPUT,
+}
+
+# A fault of ours, not of the input: EX_SOFTWARE of sysexits.h.
+EXIT_INTERNAL = 70
+# What a shell reports for a program that a closed pipe ended: 128 + SIGPIPE.
+EXIT_PIPE_CLOSED = 141
+
+
+def _drop_stdout() -> None:
+    """Let nothing be flushed into a closed pipe when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class CommandGroup(click.Group):
+    """The group of :data:`COMMAND_TABLE`, which imports a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of the table."""
+        return [name for _, _, commands in COMMAND_TABLE for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None where the table has no such name."""
+        for _, module, commands in COMMAND_TABLE:
+            if cmd_name in commands:
+                loaded = importlib.import_module(f"commands.{module}")
+                known: tuple[click.Command, ...] = loaded.COMMANDS
+                return next(command for command in known if command.name == cmd_name)
+        return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where its reader (head, less) has gone, end quietly as other tools do."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_stdout()
+            ctx.exit(EXIT_PIPE_CLOSED)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table by its headings, without importing a single command."""
+        for heading, _, commands in COMMAND_TABLE:
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, and what ``extra=`` gave."""
+
+    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        entry: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry.update({key: value for key, value in vars(record).items() if key not in self._standard})
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def _set_up_logging(verbose: int, log_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(levelname)s %(message)s"))
+    level = logging.DEBUG if verbose > 1 else logging.INFO if verbose or log_json else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trialkb", prog_name="trialkb")
+@click.option("-v", "--verbose", count=True, help="Say more on stderr; twice: each request and rule.")
+@click.option("--log-json", is_flag=True, help="Log to stderr as JSON, one object a line.")
+def trialkb(verbose: int, log_json: bool) -> None:
+    """Read what clinical trials demand of a patient, threshold by threshold, with the evidence.
+
+    Example: trialkb refresh NCT06886919 && trialkb show NCT06886919
+    """
+    _set_up_logging(verbose, log_json)
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """The exit code for an error that a user can meet; None for a fault of ours."""
+    for cls in type(error).__mro__:
+        code = EXIT_CODES.get(f"{cls.__module__}.{cls.__qualname__}")
+        if code is not None:
+            return code
+    if isinstance(error, sqlite3.Error):
+        return EXIT_DATABASE
+    if isinstance(error, OSError):
+        return EXIT_DATABASE if error.errno in (errno.ENOSPC, errno.EROFS) else EXIT_BAD_INPUT
+    if isinstance(error, (UnicodeDecodeError, json.JSONDecodeError)):
+        return EXIT_BAD_INPUT
+    return None
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, however many the message has."""
+    print(f"trialkb: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result = trialkb.main(args=arguments, prog_name="trialkb", standalone_mode=False)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "trialkb"
+        _complain(f"{error.format_message()} See '{path} --help'.")
+        return EXIT_USAGE
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return error.exit_code
+    except CommandError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted; what was stored before stays, and the next run goes on from there")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # the outermost frame: a user never sees a traceback unless asked for
+        code = exit_code_of(error)
+        if code is not None:
+            _complain(str(error) or type(error).__name__)
+            return code
+        if os.environ.get("TRIALKB_TRACEBACK"):
+            raise
+        _complain(f"fault in trialkb itself: {error!r}; TRIALKB_TRACEBACK=1 shows where, please report it")
+        return EXIT_INTERNAL
+    return result if isinstance(result, int) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code (README lists them).
+
+    Raises SystemExit always: 0, 1 bad input or nothing found, 2 usage, 3 registry or network, 4 database,
+    5 an incomplete run, 10 changes found (where a command says so), 70 a fault of ours, 130 interrupted.
+    """
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+        code = EXIT_PIPE_CLOSED
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
