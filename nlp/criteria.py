@@ -1,0 +1,240 @@
+"""The criteria tree of a text: one node for each criterion, heading or note, with its raw span."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nlp.markers import LINE, Entry, read_line
+from nlp.model import Section
+from nlp.outline import nest
+from nlp.runon import split_entry
+from nlp.sections import Block, population, split
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node of the criteria tree.
+
+    ``path`` is the parser's numbering, unique within its section: the text's own numbers where it has
+    them, invented ordinals where it has none. ``start:end`` is the raw span of the node's own text,
+    without bullet, number and surrounding white space. ``heading`` is the nearest heading above it.
+    ``logic`` says how the children combine: ``all``, ``any``, ``at_least:N``, ``together`` (an
+    exclusion only when all of them hold), None without children. ``kind`` is ``criterion``,
+    ``heading`` (introduces its children, carries no demand itself) or ``note`` (no criterion).
+    """
+
+    path: str
+    section: Section
+    start: int
+    end: int
+    parent: str | None
+    heading: str | None
+    logic: str | None
+    population: str | None
+    language: str
+    kind: str
+
+
+_COLON = re.compile(r"[:：]\s?[.\-–]?$")
+_NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+_AT_LEAST = re.compile(
+    r"(?:at least|a minimum of|minimum|any|≥|\\?>=|≧)\s*(\d|two|three|four|five|six)\s*(?:\(\d\)\s*)?(?:or more\s*)?(?:of\b|criteria|items?|conditions?|points)"
+    r"|\b(\d|two|three|four|five|six)\s*(?:\(\d\)\s*)?or more\s*(?:of\b|criteria|items?|conditions?)",
+    re.IGNORECASE,
+)
+_ANY = re.compile(
+    r"\b(?:any|either|one|1|least one|least 1|one or more|1 or more)\s*(?:\(\d\)\s*)?(?:one\s*)?(?:or more\s*)?(?:of|criteri\w+)\b|\bany\b[^:]{0,30}\bfollowing\b"
+    r"|\beither\s*[:：]$|\bone of (?:these|them)\b|\bat least one\b|\bone or more\b",
+    re.IGNORECASE,
+)
+_ALL = re.compile(r"\b(?:all|both|each)\b[^:]{0,40}$|\ball of\b|\bboth of\b|\beach of\b", re.IGNORECASE)
+
+
+def logic(text: str, section: Section) -> str:
+    """How the children of a node with this text combine: its words decide, else ``all``."""
+    tail = text[-200:]
+    if match := _AT_LEAST.search(tail):
+        word = (match[1] or match[2]).lower()
+        count = int(word) if word.isdigit() else _NUMBER_WORDS[word]
+        return "any" if count == 1 else f"at_least:{count}"
+    if _ANY.search(tail):
+        return "any" if section != "exclusion" else "all"
+    if section == "exclusion" and _ALL.search(tail):
+        return "together"
+    return "all"
+
+
+_MEETS = re.compile(
+    r"(?:meets?|fulfil\w*|satisf\w*|following|as follows|defined (?:as|by)|defined below|below|requirements?|conditions?|criteria)\s*[:：]$",
+    re.IGNORECASE,
+)
+_DEMAND = re.compile(r"[<>≤≥≦≧=]|\d\s?(?:%|mg|g/|mm|×|x )|\bnegative\b|\bpositive\b", re.IGNORECASE)
+_NOTE = re.compile(
+    r"(?:note\s*[:：]?\s*)?(?:(?:other|further|additional|all|more|various|\d+)\s+)?(?:protocol[- ](?:defined|specified)\s+)?"
+    r"(?:in|ex)clusion\s?(?:/\s?(?:in|ex)clusion)?\s+criteria\s+(?:may\s+|could\s+|will\s+|must\s+)?(?:appl(?:y|ied)|be\s|are\s+(?:listed|specified)|according)"
+    r"|further criteria apply|inclusion of vulnerable|(?:other|further|additional)[\w /\-]{0,40}criteria[\w ]{0,12}apply",
+    re.IGNORECASE,
+)
+_CJK_TEXT = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0400-\u052f\u0590-\u06ff\u0e00-\u0e7f\u0900-\u097f]"
+)
+_LATIN = re.compile(r"[A-Za-z]{2,}")
+
+
+def language(text: str) -> str:
+    """``other`` where letters of another script outweigh the Latin words, else ``en``."""
+    if text.isascii() or not _CJK_TEXT.search(text):
+        return "en"
+    foreign = len(_CJK_TEXT.findall(text))
+    return "other" if foreign >= 4 and foreign > 2 * len(_LATIN.findall(text)) else "en"
+
+
+def parse(raw: str, section: str) -> list[Node]:
+    """The criteria tree of ``raw`` in the order of the text.
+
+    ``section`` is ``inclusion``, ``exclusion``, ``full`` (the whole eligibility text: its headings
+    decide) or ``unknown``. Raises ValueError for any other. Every character that is not white space,
+    bullet or number is inside exactly one node, or in a section heading.
+    """
+    nodes: list[Node] = []
+    taken: dict[Section, set[str]] = {"inclusion": set(), "exclusion": set(), "unknown": set()}
+    for block in split(raw, section):
+        nodes.extend(_block(raw, block, taken[block.section]))
+    return nodes
+
+
+def _entries(raw: str, block: Block) -> list[Entry]:
+    entries: list[Entry] = []
+    at = block.start
+    for line in LINE.finditer(raw, block.start, block.end):
+        gap = raw.count("\n", at, line.start()) > 1
+        entry = read_line(raw, line.start(), line.end(), gap)
+        if entry is not None:
+            entries.append(entry)
+            at = line.end()
+    return entries
+
+
+def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
+    lines = _entries(raw, block)
+    entries: list[Entry] = []
+    for index, entry in enumerate(lines):
+        entries.extend(split_entry(raw, entry, entries, lines[index + 1] if index + 1 < len(lines) else None))
+    texts = [raw[entry.start : entry.end] for entry in entries]
+    colons = [_COLON.search(text) is not None for text in texts]
+    parents = nest(entries, colons)
+    children: list[list[int]] = [[] for _ in entries]
+    for index, parent in enumerate(parents):
+        if parent >= 0:
+            children[parent].append(index)
+    kinds = [_kind(texts[i], bool(children[i]), colons[i]) for i in range(len(entries))]
+    paths = _paths(entries, parents, children, kinds, taken, block.population)
+    nodes: list[Node] = []
+    for index, entry in enumerate(entries):
+        parent = parents[index]
+        above = nodes[parent] if parent >= 0 else None
+        heading = None
+        who = block.population
+        if above is not None:
+            heading = texts[parent] if colons[parent] or kinds[parent] == "heading" else above.heading
+            who = above.population
+        if kinds[index] == "heading":
+            who = population(texts[index]) or who
+        nodes.append(
+            Node(
+                path=paths[index],
+                section=block.section,
+                start=entry.start,
+                end=entry.end,
+                parent=None if above is None else above.path,
+                heading=heading,
+                logic=logic(texts[index], block.section) if children[index] else None,
+                population=who,
+                language=language(texts[index]),
+                kind=kinds[index],
+            )
+        )
+    return nodes
+
+
+def _kind(text: str, has_children: bool, colon: bool) -> str:
+    if _NOTE.match(text):
+        return "note"
+    if has_children and not _DEMAND.search(text):
+        if _MEETS.search(text) or (colon and len(text.split()) <= 5):
+            return "heading"
+    elif colon and not has_children and len(text.split()) <= 3:
+        return "heading"
+    return "criterion"
+
+
+def _paths(
+    entries: list[Entry],
+    parents: list[int],
+    children: list[list[int]],
+    kinds: list[str],
+    taken: set[str],
+    who: str | None,
+) -> list[str]:
+    """Paths: own numbers first, then ordinals that are still free; see the module's tests."""
+    paths = [""] * len(entries)
+    # The base of a node's children; a flat heading lends its children the base that it stands in.
+    roots = [index for index, parent in enumerate(parents) if parent < 0]
+    prefix = ""
+    firsts = [entry.enum.label for i in roots if (entry := entries[i]).enum]
+    if taken and any(label in taken for label in firsts):
+        prefix = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-") if who else "b"
+        while any(path == prefix or path.startswith(prefix + ".") for path in taken):
+            prefix += "+"
+    queue: list[tuple[list[int], str, str]] = [(roots, prefix, "")]
+    at = 0
+    while at < len(queue):
+        group, base, _ = queue[at]
+        at += 1
+        dot = base + "." if base else ""
+        numbered = [i for i in group if entries[i].enum]
+        for i in numbered:
+            enum = entries[i].enum
+            assert enum is not None
+            paths[i] = _claim(_label(dot, enum.label), taken)
+        ordinal = heads = 0
+        for i in group:
+            if entries[i].enum:
+                continue
+            if children[i] and all(entries[c].enum for c in children[i]):
+                heads += 1
+                while f"{dot}h{heads}" in taken:
+                    heads += 1
+                paths[i] = _claim(f"{dot}h{heads}", taken)
+                continue
+            ordinal += 1
+            while f"{dot}{ordinal}" in taken:
+                ordinal += 1
+            paths[i] = _claim(f"{dot}{ordinal}", taken)
+        for i in group:
+            if not children[i]:
+                continue
+            inner = paths[i]
+            lent = not entries[i].enum and paths[i].rpartition(".")[2].startswith("h")
+            if lent:
+                labels = [enum.label for c in children[i] if (enum := entries[c].enum)]
+                if not any(_label(dot, label) in taken for label in labels):
+                    inner = base
+            queue.append((children[i], inner, ""))
+    return paths
+
+
+def _label(dot: str, label: str) -> str:
+    """ "2.1" under "2." is "2.1", not "2.2.1"."""
+    return label if dot and label.startswith(dot) else dot + label
+
+
+def _claim(path: str, taken: set[str]) -> str:
+    unique = path
+    again = 1
+    while unique in taken:
+        again += 1
+        unique = f"{path}~{again}"
+    taken.add(unique)
+    return unique
