@@ -1,0 +1,111 @@
+"""What a trial tests: product, target, modality, type, read from registry fields and title.
+
+The rules are data (``data/topics.jsonl``); this module is their only reader. A line is one of::
+
+    {"kind": "modality", "value": "CAR-T", "patterns": ["car[- ]?t\\b", ...], "implies": ["cell therapy"]}
+    {"kind": "target",   "value": "CD19",  "patterns": ["cd[- ]?19\\b", ...]}
+    {"kind": "product",  "value": "rituximab", "patterns": [...], "target": ["CD20"], "modality": ["antibody"]}
+
+Patterns are regular expressions, tried on lower-case text at a word's beginning. Targets and modalities
+are read from intervention names, other names, descriptions, arm labels, keywords and titles; products
+also are the names of the registry's interventions themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from harvest.model import Trial
+from kb.lines import name_key
+
+TESTED_TYPES = frozenset({"DRUG", "BIOLOGICAL", "GENETIC", "COMBINATION_PRODUCT", "DEVICE", "PROCEDURE",
+                          "RADIATION", "BEHAVIORAL", "DIETARY_SUPPLEMENT", "DIAGNOSTIC_TEST"})  # fmt: skip
+
+_NOT_TESTED = re.compile(
+    r"^(placebo\b|sham\b|saline\b|normal saline\b|standard (of )?(care|treatment|therapy)\b|usual care\b|"
+    r"no (intervention|treatment)\b|best supportive care\b|control\b|observation\b)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One feature and the words it was read from. ``kind``: product, target, modality or type."""
+
+    kind: str
+    value: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    kind: str
+    value: str
+    pattern: re.Pattern[str]
+    implied: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[_Rule, ...]:
+    rules = []
+    for line in (files("kb") / "data" / "topics.jsonl").read_text("utf-8").splitlines():
+        if not line.strip():
+            continue
+        entry = json.loads(line)
+        implied = [("modality", value) for value in entry.get("modality", ()) or entry.get("implies", ())]
+        implied += [("target", value) for value in entry.get("target", ())]
+        pattern = re.compile(r"(?<![a-z0-9])(?:" + "|".join(entry["patterns"]) + ")")
+        rules.append(_Rule(entry["kind"], entry["value"], pattern, tuple(implied)))
+    return tuple(rules)
+
+
+def topics_of(trial: Trial) -> tuple[Topic, ...]:
+    """The topic features of a trial, each once, sorted."""
+    found: dict[tuple[str, str], str] = {}
+    for intervention in trial.interventions:
+        if intervention.type:
+            found.setdefault(("type", intervention.type), intervention.name)
+        name = name_key(intervention.name)
+        if name and not _NOT_TESTED.match(name):
+            found.setdefault(("product", name), intervention.name)
+    for mesh in trial.intervention_mesh:
+        found.setdefault(("product", name_key(mesh.term)), mesh.term)
+    for text in _texts(trial):
+        for topic in read_topics(text):
+            found.setdefault((topic.kind, topic.value), topic.evidence)
+    return tuple(sorted((Topic(kind, value, words) for (kind, value), words in found.items()), key=_order))
+
+
+def _order(topic: Topic) -> tuple[str, str]:
+    return topic.kind, topic.value
+
+
+def _texts(trial: Trial) -> Iterator[str]:
+    yield trial.title
+    if trial.official_title:
+        yield trial.official_title
+    for intervention in trial.interventions:
+        yield intervention.name
+        yield from intervention.other_names
+        if intervention.description:
+            yield intervention.description
+    for arm in trial.arms:
+        yield arm.label
+    yield from trial.keywords
+
+
+def read_topics(text: str) -> Iterable[Topic]:
+    """The products, targets and modalities that a text names (a title, a draft's heading)."""
+    folded = text.lower()
+    for rule in _rules():
+        match = rule.pattern.search(folded)
+        if match is None:
+            continue
+        words = text[match.start() : match.end()]
+        yield Topic(rule.kind, rule.value, words)
+        for kind, value in rule.implied:
+            yield Topic(kind, value, words)
