@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nlp.markers import LINE, Entry, read_line
 from nlp.model import Section
-from nlp.outline import nest
+from nlp.outline import Outline
 from nlp.runon import split_entry
 from nlp.sections import Block, population, split
 
@@ -123,7 +123,7 @@ def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
         entries.extend(split_entry(raw, entry, entries, lines[index + 1] if index + 1 < len(lines) else None))
     texts = [raw[entry.start : entry.end] for entry in entries]
     colons = [_COLON.search(text) is not None for text in texts]
-    parents = nest(entries, colons)
+    parents = Outline(entries, texts, colons).parents()
     children: list[list[int]] = [[] for _ in entries]
     for index, parent in enumerate(parents):
         if parent >= 0:
@@ -184,45 +184,51 @@ def _paths(
     prefix = ""
     firsts = [entry.enum.label for i in roots if (entry := entries[i]).enum]
     if taken and any(label in taken for label in firsts):
-        prefix = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-") if who else "b"
+        prefix = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-") if who else "s2"
         while any(path == prefix or path.startswith(prefix + ".") for path in taken):
             prefix += "+"
-    queue: list[tuple[list[int], str, str]] = [(roots, prefix, "")]
+    queue: list[tuple[list[int], str, str]] = [(roots, prefix, prefix)]
     at = 0
     while at < len(queue):
-        group, base, _ = queue[at]
+        group, base, own = queue[at]
         at += 1
         dot = base + "." if base else ""
-        numbered = [i for i in group if entries[i].enum]
-        for i in numbered:
-            enum = entries[i].enum
-            assert enum is not None
-            paths[i] = _claim(_label(dot, enum.label), taken)
+        numbered = [(i, enum.label) for i in group if (enum := entries[i].enum)]
+        if base != own and any(_label(dot, label) in taken for _, label in numbered):
+            base, dot = own, own + "."
+        for i, label in numbered:
+            paths[i] = _claim(_label(dot, label), taken)
         ordinal = heads = 0
         for i in group:
-            if entries[i].enum:
-                continue
-            if children[i] and all(entries[c].enum for c in children[i]):
-                heads += 1
-                while f"{dot}h{heads}" in taken:
+            inner = base
+            if entries[i].enum is None:
+                if _lends(entries, i, children[i]):
                     heads += 1
-                paths[i] = _claim(f"{dot}h{heads}", taken)
-                continue
-            ordinal += 1
-            while f"{dot}{ordinal}" in taken:
-                ordinal += 1
-            paths[i] = _claim(f"{dot}{ordinal}", taken)
-        for i in group:
-            if not children[i]:
-                continue
-            inner = paths[i]
-            lent = not entries[i].enum and paths[i].rpartition(".")[2].startswith("h")
-            if lent:
-                labels = [enum.label for c in children[i] if (enum := entries[c].enum)]
-                if not any(_label(dot, label) in taken for label in labels):
-                    inner = base
-            queue.append((children[i], inner, ""))
+                    while f"{dot}h{heads}" in taken:
+                        heads += 1
+                    paths[i] = _claim(f"{dot}h{heads}", taken)
+                else:
+                    ordinal += 1
+                    while f"{dot}{ordinal}" in taken:
+                        ordinal += 1
+                    paths[i] = inner = _claim(f"{dot}{ordinal}", taken)
+            else:
+                inner = paths[i]
+            if children[i]:
+                queue.append((children[i], inner, paths[i]))
     return paths
+
+
+def _lends(entries: list[Entry], index: int, children: list[int]) -> bool:
+    """Whether an unnumbered line heads a numbered list that stands at its own level ("Part A:", 1., 2.)."""
+    if not children:
+        return False
+    first = entries[children[0]]
+    return (
+        first.enum is not None
+        and first.enum.style in ("1.", "1)", "(1)")
+        and first.indent <= entries[index].indent
+    )
 
 
 def _label(dot: str, label: str) -> str:

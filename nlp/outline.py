@@ -2,14 +2,30 @@
 
 Sites flatten lists, so the numbers outrank the indentation: an item that continues an open numbering
 belongs to that list wherever it stands; a numbering that starts again opens a list inside the item
-before it; and where two open lists could go on, the outer one does.
+before it; and where two open lists could go on, the outer one does, unless the numbers ahead say that
+it goes on later. Lists without numbers end where their punctuation, letter case, blank lines or the
+next heading say so.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nlp.markers import Entry
+from nlp.sections import population
+
+_AHEAD = 200  # entries that an ambiguous number may look ahead: a bound, so that time stays linear
+_INTRODUCES = re.compile(
+    r"\bfollowing\b[^.:;]{0,60}[.;,]?$|\b(?:must|should|will|to)$|\b(?:either|both|as follows|any of|one of|all of)$",
+    re.IGNORECASE,
+)
+_OPENS_LIST = re.compile(
+    r"\b(?:following|follows|below|criteria|criterion|any|one|all|both|either|include[sd]?|including|defined|"
+    r"conditions?|requirements?|functions?|values?|parameters?|these|must|if|with|of|except|exceptions?|having|are|is|when|by|as)\b",
+    re.IGNORECASE,
+)
+_UNFINISHED = re.compile(r"(?:[;；,，、]|\b(?:and|or|AND|OR|and/or))$")
 
 
 @dataclass(slots=True)
@@ -22,90 +38,214 @@ class _List:
     parent: int
     last: int  # index of its last item
     first: int
+    soft: bool = False  # nothing but a colon line opened it: its items look like the line's own siblings
+    count: int = 1
 
 
-def nest(entries: list[Entry], colons: list[bool]) -> list[int]:
-    """For each entry the index of its parent entry, -1 at the top. ``colons``: the entry ends in a colon."""
-    parents: list[int] = []
-    stack: list[_List] = []
-    for index, entry in enumerate(entries):
-        if entry.enum is not None:
-            parent = _place_numbered(stack, entries, colons, index)
-        else:
-            parent = _place_unnumbered(stack, entries, colons, index)
-        parents.append(parent)
-    return parents
+class Outline:
+    """The nesting of the entries of one block. ``texts`` are the entries' texts."""
 
+    def __init__(self, entries: list[Entry], texts: list[str], colons: list[bool]) -> None:
+        self.entries = entries
+        self.texts = texts
+        self.colons = colons
+        self.stack: list[_List] = []
+        self.ranks: dict[int, int] = {}
+        gaps = sum(entry.gap for entry in entries[1:])
+        self.double_spaced = 5 * gaps > 3 * len(entries)
 
-def _push(stack: list[_List], entry: Entry, style: str, value: int, parent: int, index: int) -> int:
-    stack.append(_List(entry.indent, style, value, parent, index, index))
-    return parent
+    def parents(self) -> list[int]:
+        """For each entry the index of its parent entry, -1 at the top."""
+        return [
+            self._numbered(index) if entry.enum is not None else self._unnumbered(index)
+            for index, entry in enumerate(self.entries)
+        ]
 
+    # ------------------------------------------------------------- numbered
 
-def _join(stack: list[_List], depth: int, value: int, index: int) -> int:
-    del stack[depth + 1 :]
-    stack[depth].value = value
-    stack[depth].last = index
-    return stack[depth].parent
+    def _numbered(self, index: int) -> int:
+        entry = self.entries[index]
+        assert entry.enum is not None
+        readings = [(entry.enum.style, entry.enum.value)]
+        if entry.enum.alternative:
+            readings.append(entry.enum.alternative)
+        found = self._continued(index, readings)
+        if found is not None:
+            return self._join(found[0], found[1], index)
+        style, value = readings[0]
+        if len(readings) > 1 and readings[1][1] == 1:
+            style, value = readings[1]
+        stack = self.stack
+        if value != 1:
+            for depth in range(len(stack) - 1, -1, -1):
+                held = stack[depth]
+                if held.style == style and held.indent == entry.indent and held.value <= value:
+                    return self._join(depth, value, index)
+        while stack and stack[-1].indent > entry.indent:
+            stack.pop()
+        if not stack:
+            return self._push(index, style, value, -1)
+        top = stack[-1]
+        if entry.indent > top.indent or top.value or entry.runon:
+            sibling = (
+                value != 1 and entry.indent == top.indent and not self.colons[top.last] and not entry.runon
+            )
+            return self._push(index, style, value, top.parent if sibling else top.last)
+        opened = top.last == index - 1 and self._introduces(top.last)
+        return self._push(index, style, value, top.last if opened else top.parent)
 
+    def _continued(self, index: int, readings: list[tuple[str, int]]) -> tuple[int, int] | None:
+        """(depth, value) of the open list that the number continues."""
+        entry = self.entries[index]
+        fits: list[tuple[int, int, int]] = []
+        for style, value in readings:
+            for depth, held in enumerate(self.stack):
+                if held.style == style and held.value + 1 == value:
+                    distance = abs(held.indent - entry.indent)
+                    if entry.indent > held.indent and any(
+                        o.indent == entry.indent for o in self.stack[depth + 1 :]
+                    ):
+                        distance += 100
+                    fits.append((distance, depth, value))
+        if not fits:
+            return None
+        fits.sort()
+        best = fits[0]
+        for other in fits[1:]:
+            if other[0] != best[0] or other[2] != best[2]:
+                break
+            held = self.stack[other[1]]
+            if held.count == 1 or self._outer_goes_on_later(index, held.style, best[2]):
+                best = other
+        return best[1], best[2]
 
-def _place_numbered(stack: list[_List], entries: list[Entry], colons: list[bool], index: int) -> int:
-    entry = entries[index]
-    assert entry.enum is not None
-    readings = [(entry.enum.style, entry.enum.value)]
-    if entry.enum.alternative:
-        readings.append(entry.enum.alternative)
-    best: tuple[int, int, int, int] | None = None
-    for style, value in readings:
-        for depth, candidate in enumerate(stack):
-            if candidate.style == style and candidate.value + 1 == value:
-                distance = abs(candidate.indent - entry.indent)
-                if entry.indent > candidate.indent and _opened_deeper(stack, depth, entry.indent):
-                    distance += 100
-                key = (distance, depth, value, 0)
-                if best is None or key < best:
-                    best = key
-    if best is not None:
-        return _join(stack, best[1], best[2], index)
-    style, value = readings[0]
-    if len(readings) > 1 and readings[1][1] == 1:
-        style, value = readings[1]
-    if value != 1:
+    def _outer_goes_on_later(self, index: int, style: str, value: int) -> bool:
+        before = value
+        for entry in self.entries[index + 1 : index + 1 + _AHEAD]:
+            if entry.enum is None or entry.enum.style != style:
+                continue
+            if entry.enum.value == value:
+                return before != value - 1
+            before = entry.enum.value
+        return False
+
+    # ----------------------------------------------------------- unnumbered
+
+    def _unnumbered(self, index: int) -> int:
+        entry = self.entries[index]
+        style, stack = entry.bullet, self.stack
+        while stack and stack[-1].indent > entry.indent:
+            stack.pop()
+        if not stack:
+            return self._push(index, style, 0, -1)
+        top = stack[-1]
+        if entry.indent > top.indent:
+            return self._push(index, style, 0, top.last)
+        if top.last == index - 1:
+            same = top.style == style and not top.value
+            if not same and self._introduces(top.last):
+                return self._push(index, style, 0, top.last)
+            if same and self.colons[top.last] and self._opens_soft(index):
+                return self._push(index, style, 0, top.last, soft=True)
         for depth in range(len(stack) - 1, -1, -1):
-            candidate = stack[depth]
-            if candidate.style == style and candidate.indent == entry.indent and candidate.value <= value:
-                return _join(stack, depth, value, index)
-    while stack and stack[-1].indent > entry.indent:
-        stack.pop()
-    if not stack:
-        return _push(stack, entry, style, value, -1, index)
-    if value != 1 and stack[-1].indent == entry.indent and not colons[stack[-1].last]:
-        return _push(stack, entry, style, value, stack[-1].parent, index)
-    return _push(stack, entry, style, value, stack[-1].last, index)
+            held = stack[depth]
+            if held.indent != entry.indent:
+                break
+            if held.style == style and not held.value:
+                if held.soft and self._closes(held, index):
+                    continue
+                rank = self._rank(held.last)
+                if rank >= 2 and not style and self._rank(index) < rank and depth < len(stack) - 1:
+                    del stack[depth + 1 :]
+                    return self._push(index, style, 0, held.last, soft=True)
+                return self._join(depth, 0, index)
+        if top.value and not (self._rank(index) >= 2 or self._starts_part(index)):
+            return self._push(index, style, 0, top.last)
+        return self._push(index, style, 0, top.parent)
+
+    def _opens_soft(self, index: int) -> bool:
+        """Whether a colon line starts a list of lines that look like itself."""
+        head, entry = index - 1, self.entries[index]
+        if self.colons[index] and self._rank(index) >= self._rank(head):
+            return False
+        if not entry.bullet:
+            return True
+        text = self.texts[head]
+        return bool(_OPENS_LIST.search(text[-60:])) or len(text) < 40
+
+    def _closes(self, held: _List, index: int) -> bool:
+        """Whether a soft list ends before this entry."""
+        rank, head = self._rank(index), self._rank(held.parent)
+        if rank >= head:
+            return True
+        if head >= 2:
+            return False
+        last = self.texts[held.last]
+        if self.entries[index].gap and not self.double_spaced and not self.colons[held.last]:
+            return True
+        first = self.texts[held.first]
+        if first[:1].islower() and self.texts[index][:1].isupper():
+            return True
+        return bool(_UNFINISHED.search(first)) and not _UNFINISHED.search(last)
+
+    def _starts_part(self, index: int) -> bool:
+        """A paragraph between lists that is the heading of the list after it."""
+        entry = self.entries[index]
+        if entry.bullet or index + 1 >= len(self.entries):
+            return False
+        after = self.entries[index + 1]
+        restarts = after.enum.value == 1 if after.enum else bool(after.bullet)
+        return restarts and entry.gap and after.indent <= entry.indent and self._introduces(index)
+
+    def _introduces(self, index: int) -> bool:
+        """Whether the entry leads to what follows: a colon, "the following", or a short title."""
+        if self.colons[index]:
+            return True
+        text = self.texts[index]
+        if _INTRODUCES.search(text[-90:]):
+            return True
+        return not self.entries[index].bullet and self.entries[index].enum is None and _is_title(text)
+
+    def _rank(self, index: int) -> int:
+        """3 an all-capitals heading, 2 a heading that names a population, 1 a colon line, 0 text."""
+        if index < 0:
+            return 9
+        rank = self.ranks.get(index)
+        if rank is None:
+            text = self.texts[index]
+            colon = self.colons[index]
+            rank = 0
+            if self.entries[index].enum is None and len(text) <= 120 and (colon or _is_title(text)):
+                if text.isupper() and len(text) > 5:
+                    rank = 3
+                elif population(text) and (colon or len(text) <= 40):
+                    rank = 2
+                elif colon:
+                    rank = 1
+            elif colon and self.entries[index].enum is None:
+                rank = 1
+            self.ranks[index] = rank
+        return rank
+
+    # ---------------------------------------------------------------- stack
+
+    def _push(self, index: int, style: str, value: int, parent: int, soft: bool = False) -> int:
+        self.stack.append(_List(self.entries[index].indent, style, value, parent, index, index, soft))
+        return parent
+
+    def _join(self, depth: int, value: int, index: int) -> int:
+        del self.stack[depth + 1 :]
+        held = self.stack[depth]
+        held.value = value
+        held.last = index
+        held.count += 1
+        return held.parent
 
 
-def _opened_deeper(stack: list[_List], depth: int, indent: int) -> bool:
-    return any(one.indent == indent for one in stack[depth + 1 :])
-
-
-def _place_unnumbered(stack: list[_List], entries: list[Entry], colons: list[bool], index: int) -> int:
-    entry = entries[index]
-    style = entry.bullet
-    while stack and stack[-1].indent > entry.indent:
-        stack.pop()
-    if not stack:
-        return _push(stack, entry, style, 0, -1, index)
-    top = stack[-1]
-    if entry.indent > top.indent:
-        return _push(stack, entry, style, 0, top.last, index)
-    for depth in range(len(stack) - 1, -1, -1):
-        candidate = stack[depth]
-        if candidate.indent != entry.indent:
-            break
-        if candidate.style == style and not candidate.value:
-            return _join(stack, depth, 0, index)
-    if colons[top.last] or (top.value and not style):
-        return _push(stack, entry, style, 0, top.last, index)
-    if top.value:  # a bullet between numbered items: a part of the item before it
-        return _push(stack, entry, style, 0, top.last, index)
-    return _push(stack, entry, style, 0, top.parent, index)
+def _is_title(text: str) -> bool:
+    return (
+        len(text) <= 60
+        and text[-1] not in ".;,；。，"
+        and not any(c in "<>≤≥=" for c in text)
+        and text.count(" ") < 7
+    )
