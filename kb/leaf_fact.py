@@ -81,7 +81,7 @@ def _one_event(
             return event.end >= start
         # One that began before the window and has no end may go on, or may be over.
         return True if event.start is not None and event.start >= start else None
-    over = event.end is not None and event.end <= patient.as_of
+    over = event.over or (event.end is not None and event.end <= patient.as_of)
     return None if over and not past_counts else True
 
 

@@ -81,13 +81,14 @@ class Event:
     """A disease, a treatment or any other yes-or-no: does, or did, the patient have it?
 
     ``present`` False says: not now and not before. ``start`` and ``end`` bound it in time where known;
-    one with an ``end`` is over.
+    one with an ``end`` is over, and so is one that is said to be ``over``.
     """
 
     name: str
     present: bool
     start: date | None = None
     end: date | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True)
