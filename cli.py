@@ -23,6 +23,7 @@ import click
 from commands.output import (
     EXIT_BAD_INPUT,
     EXIT_DATABASE,
+    EXIT_INCOMPLETE,
     EXIT_INTERRUPTED,
     EXIT_REGISTRY,
     EXIT_USAGE,
@@ -35,7 +36,12 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = ()
 # Exit code by class of a room's errors; the first class of the error's ancestry that stands here decides.
 EXIT_CODES: dict[str, int] = {
     "harvest.errors.HarvestError": EXIT_REGISTRY,
+    "harvest.errors.BadInput": EXIT_BAD_INPUT,
+    "harvest.errors.RecordNotFound": EXIT_BAD_INPUT,
+    "harvest.errors.ArchiveError": EXIT_DATABASE,
+    "harvest.errors.IncompleteRun": EXIT_INCOMPLETE,
     "kb.errors.KbError": EXIT_BAD_INPUT,
+    "kb.errors.StoreError": EXIT_DATABASE,
     "nlp.errors.NlpError": EXIT_BAD_INPUT,
 }
 
