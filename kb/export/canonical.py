@@ -68,7 +68,6 @@ def record_to_json(record: TrialRecord) -> dict[str, Any]:
             "vocabulary": record.vocabulary,
             "data_timestamp": record.data_timestamp,
             "fetched_at": record.fetched_at,
-            "raw_sha256": record.raw_sha256,
         },
         "criteria": criteria,
         "items": [item.to_json() for item in record.items],
@@ -91,7 +90,6 @@ def record_from_json(row: Mapping[str, Any]) -> TrialRecord:
         vocabulary=provenance["vocabulary"],
         data_timestamp=provenance["data_timestamp"],
         fetched_at=provenance["fetched_at"],
-        raw_sha256=provenance["raw_sha256"],
         reviews=tuple(Review(**review) for review in row["reviews"]),
     )
 

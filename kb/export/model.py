@@ -28,7 +28,6 @@ class ConceptFacts:
     category: str | None = None
     canonical_unit: str | None = None
     loinc: tuple[str, ...] = ()
-    loinc_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class TrialRecord:
     """One trial with everything that was read in its eligibility text: the input of every export.
 
     ``vocabulary`` is the digest of the vocabulary that read it; ``data_timestamp`` and ``fetched_at``
-    are the registry's and the harvest's times (ISO 8601), ``raw_sha256`` the archived record's digest.
+    are the registry's and the harvest's times (ISO 8601).
     """
 
     trial: Trial
@@ -64,7 +63,6 @@ class TrialRecord:
     vocabulary: str = ""
     data_timestamp: str | None = None
     fetched_at: str | None = None
-    raw_sha256: str | None = None
     reviews: tuple[Review, ...] = ()
 
     @property
@@ -83,7 +81,7 @@ class TrialRecord:
             "items": [item.to_json() for item in self.items],
             "criteria": [asdict(criterion) | criterion.to_json() for criterion in self.criteria],
             "reviews": [asdict(review) for review in self.reviews],
-            "of": [self.vocabulary, self.data_timestamp, self.fetched_at, self.raw_sha256],
+            "of": [self.vocabulary, self.data_timestamp, self.fetched_at],
         }
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from harvest.model import Intervention, MeshTerm, Sponsor, Trial
+from kb.concepts import ConceptRow
 from kb.export.model import ConceptFacts, Context, TrialRecord
-from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Section, Unread, Window
+from kb.store import Store
+from nlp.model import (
+    All,
+    AnyOf,
+    Criterion,
+    Expression,
+    Extraction,
+    Fact,
+    If,
+    Item,
+    Leaf,
+    Not,
+    Section,
+    Unread,
+    Window,
+)
 
 NAMES = {
     "plt": ("Platelet count", "10*9/L", ("777-3", "26515-7", "778-1")),
@@ -168,3 +185,20 @@ def every_kind() -> TrialRecord:
         Not(bench.leaf("hbsag", "positive", comparator="positive", kind="qualitative")), "exclusion"
     )
     return bench.record()
+
+
+def small_record(source_id: str, platelets: float) -> TrialRecord:
+    """A trial of one criterion: platelets at least ``platelets`` x 10^9/L."""
+    bench = Bench()
+    bench.criterion(bench.least("plt", platelets, "10*9/L"))
+    return bench.record(source_id)
+
+
+def fill(path: Path, *records: TrialRecord) -> None:
+    """Store records in the knowledge base at ``path``."""
+    with Store.open(path, "write") as store:
+        rows = [ConceptRow(key, name, None, unit, codes) for key, (name, unit, codes) in NAMES.items()]
+        store.set_vocabulary("abc123", rows)
+        for record in records:
+            extraction = Extraction(record.items, record.criteria, record.vocabulary)
+            store.put(record.trial, extraction, data_timestamp=record.data_timestamp)

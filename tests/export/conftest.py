@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kb.export.model import Context, TrialRecord
-from tests.export.bench import Bench, every_kind, make_context
+from tests.export.bench import Bench, every_kind, fill, make_context, small_record
 
 
 @pytest.fixture
@@ -21,3 +23,11 @@ def context() -> Context:
 @pytest.fixture
 def record() -> TrialRecord:
     return every_kind()
+
+
+@pytest.fixture
+def db(tmp_path: Path, record: TrialRecord) -> Path:
+    """A knowledge base with the record of every kind, and two small trials."""
+    path = tmp_path / "kb.db"
+    fill(path, record, small_record("NCT99000002", 50), small_record("NCT99000003", 75))
+    return path
