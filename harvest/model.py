@@ -43,6 +43,8 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
+    """An arm group; ``interventions`` are named as the registry does ("Biological: X")."""
+
     label: str
     type: str | None = None
     description: str | None = None

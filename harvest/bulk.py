@@ -1,0 +1,243 @@
+"""Records from files: the registry's whole-download zip, folders, JSON, JSON Lines, ClinConnect pages.
+
+Everything is streamed: one record is in memory at a time. What a name inside a zip says never becomes a path.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from harvest import run_log
+from harvest.archive import Archive
+from harvest.canonical import decode
+from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
+from harvest.fault_points import reach
+from harvest.refresh import REPORTED, Report, make_report
+from harvest.sources import clinconnect, ctgov_record
+from harvest.sources.base import Prepared
+from harvest.sources.ctgov_record import utc_now
+
+# The largest record of the registry with results is about 8 MB; one larger than this is no record.
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+# A file that is one JSON document is read whole, so it has a limit; larger ones come as .jsonl or .zip.
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+# Records stored in one transaction.
+BATCH = 500
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip", ".html", ".htm")
+PROBLEMS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The bytes of one document and where they are from ("dump.jsonl.gz line 17", "all.zip NCT1.json").
+
+    ``position`` is how far into the file, ``size`` the file's length, both in bytes, for a progress bar.
+    """
+
+    where: str
+    body: bytes
+    is_html: bool = False
+    position: int = 0
+    size: int = 0
+
+
+def pieces(path: Path) -> Iterator[Piece]:
+    """The documents of a file or folder, one by one, folders in the order of names.
+
+    Raises UnreadableFile for a missing path, an unknown kind of file, a broken zip or gzip, or a
+    document that is too large.
+    """
+    if path.is_dir():
+        files = sorted(each for each in path.rglob("*") if each.is_file() and _kind(each))
+        if not files:
+            raise UnreadableFile(f"{path}: no {', '.join(SUFFIXES)} in this folder")
+        for each in files:
+            yield from pieces(each)
+        return
+    if not path.exists():
+        raise UnreadableFile(f"{path}: no such file or folder")
+    kind = _kind(path)
+    if kind is None:
+        raise UnreadableFile(f"{path}: import takes folders and {', '.join(SUFFIXES)}")
+    try:
+        yield from READERS[kind](path)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise UnreadableFile(
+            f"{path}: cannot be read to its end ({error}); what came before is stored"
+        ) from error
+
+
+def _kind(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+
+
+def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    """The stream behind a .gz, or the file itself."""
+    return cast(IO[bytes], gzip.open(raw)) if path.name.lower().endswith(".gz") else raw
+
+
+def _read_lines(path: Path) -> Iterator[Piece]:
+    size = path.stat().st_size
+    with path.open("rb") as raw, _unpacked(path, raw) as stream:
+        number = 0
+        while line := stream.readline(MAX_RECORD_BYTES + 1):
+            number += 1
+            where = f"{path} line {number}"
+            if len(line) > MAX_RECORD_BYTES:
+                raise UnreadableFile(
+                    f"{where}: longer than {MAX_RECORD_BYTES} bytes, so no record; nothing of it was stored"
+                )
+            if line.strip():
+                yield Piece(where, line, position=raw.tell(), size=size)
+
+
+def _read_document(path: Path) -> Iterator[Piece]:
+    with path.open("rb") as raw, _unpacked(path, raw) as stream:
+        body = stream.read(MAX_DOCUMENT_BYTES + 1)
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise UnreadableFile(
+            f"{path}: over {MAX_DOCUMENT_BYTES} bytes in one document; give it as .jsonl or .zip"
+        )
+    size = path.stat().st_size
+    yield Piece(str(path), body, _kind(path) in (".html", ".htm"), size, size)
+
+
+def _read_zip(path: Path) -> Iterator[Piece]:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as bundle:
+        # The directory of 600,000 entries is 100 MB; the entries' contents are what must not add up.
+        for entry in bundle.infolist():
+            name = entry.filename
+            if entry.is_dir() or not name.lower().endswith((".json", ".html", ".htm")):
+                continue
+            where = f"{path} {name}"
+            with bundle.open(entry) as stream:
+                # The size that the directory claims may lie: what counts is what comes out.
+                body = stream.read(MAX_RECORD_BYTES + 1)
+            if len(body) > MAX_RECORD_BYTES:
+                raise UnreadableFile(f"{where}: over {MAX_RECORD_BYTES} bytes unpacked, so no record")
+            yield Piece(where, body, name.lower().endswith((".html", ".htm")), entry.header_offset, size)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Piece]]] = {
+    ".json": _read_document,
+    ".json.gz": _read_document,
+    ".html": _read_document,
+    ".htm": _read_document,
+    ".jsonl": _read_lines,
+    ".ndjson": _read_lines,
+    ".jsonl.gz": _read_lines,
+    ".ndjson.gz": _read_lines,
+    ".zip": _read_zip,
+}
+
+
+def records(piece: Piece) -> Iterator[tuple[str, Any]]:
+    """``(where, record)`` for each v2 record in a JSON document: one record, a list, or a page of a search.
+
+    Raises UnexpectedShape for what is not JSON.
+    """
+    document = decode(piece.body, piece.where)
+    if isinstance(document, dict) and isinstance(document.get("studies"), list):
+        document = document["studies"]
+    if isinstance(document, list):
+        for index, record in enumerate(document):
+            yield f"{piece.where} record {index + 1}", record
+    else:
+        yield piece.where, document
+
+
+def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prepared]:
+    """Every record of a document made ready for the archive. Raises UnexpectedShape, InvalidTrialId."""
+    if piece.is_html:
+        yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
+        return
+    may_hold_mail = b"@" in piece.body or b"\\u0040" in piece.body
+    for where, record in records(piece):
+        yield ctgov_record.prepare(
+            record, where=where, keep_contacts=keep_contacts, may_hold_mail=may_hold_mail
+        )
+
+
+def import_path(
+    archive: Archive,
+    path: Path,
+    *,
+    keep_contacts: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Store every record of a file or folder; records that are there already change nothing.
+
+    A document that is no trial record is named in the report, which is then incomplete, and the others
+    are stored. Raises UnreadableFile, and UnexpectedShape where nothing in it was a trial.
+    """
+    run = run_log.begin(
+        archive, "import", "files", f"import:{path.name}", {"path": path.name}, utc_now(), None
+    )
+    importer = _Importer(archive, run, keep_contacts)
+    try:
+        batch: list[Piece] = []
+        for piece in pieces(path):
+            batch.append(piece)
+            if len(batch) >= BATCH:
+                importer.store(batch)
+                batch.clear()
+                if progress is not None:
+                    progress(piece.position, piece.size)
+        importer.store(batch)
+        if not importer.stored:
+            raise importer.first_problem or UnreadableFile(f"{path}: no record in it")
+    except HarvestError as error:
+        with archive.transaction():
+            run_log.end(archive, run, "failed", utc_now(), data=None, requests=0, message=str(error))
+        raise
+    return importer.finish()
+
+
+class _Importer:
+    """One import: stores batches, counts what they were, remembers what was no trial."""
+
+    def __init__(self, archive: Archive, run: int, keep_contacts: bool) -> None:
+        self.archive = archive
+        self.run = run
+        self.keep_contacts = keep_contacts
+        self.stored = 0
+        self.problems: list[str] = []
+        self.first_problem: HarvestError | None = None
+
+    def store(self, batch: list[Piece]) -> None:
+        """Store the records of some documents in one transaction."""
+        with self.archive.transaction():
+            for piece in batch:
+                try:
+                    for prepared in prepare_piece(piece, keep_contacts=self.keep_contacts):
+                        outcome = self.archive.put(prepared, run=self.run, origin="import")
+                        run_log.note(self.archive, self.run, prepared.raw.source_id, outcome)
+                        self.stored += 1
+                except (UnexpectedShape, InvalidTrialId) as error:
+                    self.problems.append(str(error))
+                    self.first_problem = self.first_problem or error
+        reach("refresh.after_page")
+
+    def finish(self) -> Report:
+        """End the run and report it."""
+        reach("refresh.before_end")
+        shown = self.problems[:PROBLEMS_SHOWN]
+        if len(self.problems) > len(shown):
+            shown.append(f"and {len(self.problems) - len(shown)} more")
+        message = "; ".join(shown)
+        complete = not self.problems
+        with self.archive.transaction():
+            ids = {name: run_log.found(self.archive, self.run, name) for name in REPORTED}
+            counts = run_log.end(
+                self.archive, self.run, "complete" if complete else "incomplete", utc_now(),
+                data=None, requests=0, message=message,
+            )  # fmt: skip
+        return make_report(self.run, "files", complete, None, ids, counts, 0, message)
