@@ -57,7 +57,7 @@ format: setup ## Format the code
 lock: ## Make requirements.lock anew from pyproject.toml, keeping pinned versions where they still fit
 	@test -x $(BIN)/pip-compile || $(MAKE) setup
 	@$(BIN)/pip-compile --quiet --generate-hashes --extra dev --strip-extras --allow-unsafe --no-header \
-	  --no-emit-index-url --no-emit-trusted-host -o requirements.lock pyproject.toml
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 
 cassettes-live: setup ## Record the transport cassettes anew from the real hosts (needs the internet)
 	@TRIALKB_RECORD=live $(BIN)/pytest tests/harvest -k cassette -p no:cacheprovider

@@ -31,7 +31,16 @@ from commands.output import (
 )
 
 # (heading in the help, module, {command: one-line help}); the help is the command's own first line.
-COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = ()
+COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (
+        "Export",
+        "exporting",
+        {
+            "export": "Write trials in a form that another tool reads, with a report of what that form cannot hold.",
+            "schema": "Print the JSON Schema of the canonical export (format jsonl).",
+        },
+    ),
+)
 
 # Exit code by class of a room's errors; the first class of the error's ancestry that stands here decides.
 EXIT_CODES: dict[str, int] = {
