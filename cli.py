@@ -33,11 +33,36 @@ from commands.output import (
 # (heading in the help, module, {command: one-line help}); the help is the command's own first line.
 COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
     (
+        "Harvest",
+        "harvesting",
+        {
+            "refresh": "Fetch trials by id, by search or by subject, and read what is new in them.",
+            "import": "Take records from a file or folder: v2 JSON, .jsonl, .gz, the registry's zip, ClinConnect pages.",
+            "registry": "Run the embedded registry on this machine and print its address; Ctrl-C ends it.",
+            "subject": "Save searches under a name, and refresh them by it.",
+            "runs": "List the runs of refresh and import, newest first, with what each found.",
+        },
+    ),
+    (
+        "Read",
+        "reading",
+        {
+            "extract": "Read criteria texts: every threshold, and what each criterion demands.",
+        },
+    ),
+    (
         "Export",
         "exporting",
         {
             "export": "Write trials in a form that another tool reads, with a report of what that form cannot hold.",
             "schema": "Print the JSON Schema of the canonical export (format jsonl).",
+        },
+    ),
+    (
+        "Try",
+        "demo",
+        {
+            "demo": "Run the main job on the embedded registry: fetch, show, find comparable trials, compare, export.",
         },
     ),
 )

@@ -1,0 +1,255 @@
+"""Tie a value to what it bounds: a concept of the vocabulary, or the noun phrase as it stands.
+
+The value is found first (:mod:`nlp.values`); then its concept is looked for in the phrase to its left
+within the clause, then to its right, else it inherits the concept of the value before it. The unit
+vetoes: a time cannot bound an ALT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nlp.mentions import Lexemes
+from nlp.values import TIME_UNITS, Value
+from nlp.vocab import Concept, Vocabulary
+
+REACH = 16
+"""How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
+
+_GENERIC = frozenset(
+    ["score", "scores", "total", "value", "values", "level", "levels", "count", "counts", "result", "results", "baseline", "screening", "following", "patient", "patients", "subject", "subjects", "participant", "participants", "time", "day", "visit", "least", "cut", "off", "cutoff", "threshold", "limit", "limits", "points", "study", "inclusion", "exclusion", "criteria", "criterion", "entry", "enrollment", "enrolment", "randomization", "within", "have", "has", "had", "during", "concentration"]
+)
+_JOINERS = frozenset("f")
+_OPENERS = "([{"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a value bounds: a concept (or None), and the characters that name it."""
+
+    concept: str | None
+    start: int
+    end: int
+    lexeme: int = -1
+    ambiguous: bool = False
+
+
+class Linker:
+    """Links the values of one text; ``lexemes`` are that text's."""
+
+    def __init__(self, vocabulary: Vocabulary, lexemes: Lexemes) -> None:
+        self.vocabulary = vocabulary
+        self.lexemes = lexemes
+        self.codes = lexemes.codes
+        self._cache: dict[tuple[int, str | None, str | None], str | None] = {}
+
+    # ------------------------------------------------------------ concepts
+
+    def resolve(self, at: int, unit: str | None, relative: str | None) -> str | None:
+        """The concept that the ``k`` lexeme means beside a value of this unit, or None."""
+        ids: Sequence[str] = self.lexemes.values[at]
+        key = (at, unit, relative)
+        if key in self._cache:
+            return self._cache[key]
+        words = [
+            self.lexemes.word(near).lower() for near in range(max(0, at - 5), min(len(self.codes), at + 6))
+        ]
+        found = self.vocabulary.resolve(ids, self.lexemes.word(at), unit, words, relative)
+        self._cache[key] = found
+        return found
+
+    def accepts(self, concept: Concept, unit: str | None) -> bool:
+        """Whether a limit in this unit can bound the concept at all (by dimension)."""
+        if unit is None or unit in concept.units or unit == concept.unit:
+            return True
+        known = concept.units or ((concept.unit,) if concept.unit else ())
+        if not known:
+            return unit not in TIME_UNITS
+        mine = self.vocabulary.units.measure(unit)
+        if mine is None:
+            return unit not in TIME_UNITS
+        for other in known:
+            theirs = self.vocabulary.units.measure(other)
+            if theirs is not None and theirs.dimension == mine.dimension:
+                return True
+            if self.vocabulary.units.convert(1.0, unit, other, concept.id) is not None:
+                return True
+        return False
+
+    def fits(self, at: int, value: Value) -> str | None:
+        """The concept of the ``k`` lexeme if the value can bound it."""
+        relative = value.relative
+        unit = value.ucum
+        concept = self.resolve(at, unit, relative)
+        if concept is None:
+            return None
+        facts = self.vocabulary.concepts[concept]
+        if relative in ("ULN", "LLN") and facts.entity_type != "Measurement":
+            return None
+        return concept if self.accepts(facts, unit) else None
+
+    # -------------------------------------------------------------- phrases
+
+    def left(self, value: Value, floor: int) -> Link | None:
+        """The phrase to the left of the value, not reaching over lexeme ``floor``."""
+        codes = self.codes
+        at = value.first - 1
+        floor = max(floor, value.first - REACH)
+        while at >= floor and codes[at] in "f(:n,crxgb=&|ti":
+            if codes[at] == "x" and self._opens_clause(at):
+                return None
+            at -= 1
+        if at < floor:
+            return None
+        if codes[at] in "hp.qu0":
+            return None
+        return self._phrase(value, at, floor)
+
+    def _opens_clause(self, at: int) -> bool:
+        return self.lexemes.word(at).lower() in (
+            "if",
+            "when",
+            "unless",
+            "except",
+            "before",
+            "after",
+            "because",
+        )
+
+    def _phrase(self, value: Value, last: int, floor: int) -> Link | None:
+        codes = self.codes
+        at = last
+        first = last + 1
+        inside = 0
+        while at >= floor:
+            code = codes[at]
+            if code == ")":
+                opened = self._opening(at, floor)
+                if opened is None:
+                    break
+                at = opened - 1
+                inside += 1
+                continue
+            if code in "wksfLma" or (code == "0" and at > floor and codes[at - 1] in "wkm"):
+                if code != "f":
+                    first = at
+                at -= 1
+                continue
+            break
+        if first > last:
+            return None
+        return self._link(value, first, last)
+
+    def _opening(self, at: int, floor: int) -> int | None:
+        depth = 0
+        while at >= floor:
+            if self.codes[at] == ")":
+                depth += 1
+            elif self.codes[at] == "(":
+                depth -= 1
+                if depth == 0:
+                    return at
+            at -= 1
+        return None
+
+    def _link(self, value: Value, first: int, last: int) -> Link | None:
+        lexemes = self.lexemes
+        named = [at for at in range(first, last + 1) if self.codes[at] == "k"]
+        for at in reversed(named):
+            concept = self.fits(at, value)
+            if concept is not None:
+                start, end = self._noun(first, last, at)
+                return Link(concept, start, end, at)
+        words = [lexemes.word(at).lower() for at in range(first, last + 1) if self.codes[at] in "wksLm"]
+        if all(word in _GENERIC or not word[0].isalpha() for word in words):
+            return None
+        if named and value.ucum in TIME_UNITS:
+            return Link(None, *self._trim(first, last))
+        return Link(None, *self._trim(first, last))
+
+    def _noun(self, first: int, last: int, at: int) -> tuple[int, int]:
+        """The characters of a known concept with the modifiers that touch it."""
+        begin = at
+        while begin > first and self.codes[begin - 1] in "wks" and at - begin < 4:
+            begin -= 1
+        end = at
+        while end < last and self.codes[end + 1] in "ws" and end - at < 3:
+            end += 1
+        return self.lexemes.starts[begin], self.lexemes.ends[end]
+
+    def _trim(self, first: int, last: int) -> tuple[int, int]:
+        codes = self.codes
+        while last > first and codes[last] in "f(:,":
+            last -= 1
+        if last - first > 9:
+            first = last - 9
+        while first < last and codes[first] in "f)":
+            first += 1
+        end = self.lexemes.ends[last]
+        if codes[last] == ")":
+            opened = self._opening(last, first)
+            if opened is not None and opened > first:
+                end = self.lexemes.ends[opened - 1]
+        return self.lexemes.starts[first], end
+
+    def right(self, value: Value, ceiling: int) -> Link | None:
+        """The phrase to the right of the value, not reaching over lexeme ``ceiling``."""
+        codes = self.codes
+        at = value.last
+        ceiling = min(ceiling, value.last + REACH, len(codes))
+        while at < ceiling and codes[at] in "fi(a":
+            at += 1
+        first = at
+        while at < ceiling and (codes[at] in "wksLm" or (codes[at] == "f" and at > first)):
+            at += 1
+        last = at - 1
+        while last >= first and codes[last] == "f":
+            last -= 1
+        if last < first:
+            return None
+        named = [k for k in range(first, last + 1) if codes[k] == "k"]
+        for k in named:
+            concept = self.fits(k, value)
+            if concept is not None:
+                return Link(concept, *self._noun(first, last, k), k)
+        words = [self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] != "f"]
+        if all(word in _GENERIC or not word[0].isalpha() for word in words):
+            return None
+        return Link(None, self.lexemes.starts[first], self.lexemes.ends[min(last, first + 6)])
+
+    def coordinated(self, value: Value, link: Link, floor: int) -> list[Link]:
+        """The other known concepts that share the value with this one: "ALT, AST and ALP <= 3"."""
+        found: list[Link] = []
+        if link.concept is None or link.lexeme < 0:
+            return found
+        at = link.lexeme - 1
+        taken = {link.concept}
+        joined = False
+        while at >= floor:
+            code = self.codes[at]
+            if code == ")":
+                opened = self._opening(at, floor)
+                if opened is None:
+                    break
+                at = opened - 1
+                continue
+            if code in ",&|/":
+                joined = True
+            elif code == "k" and joined:
+                concept = self.fits(at, value)
+                if concept is None or self.vocabulary.concepts[concept].category == "":
+                    break
+                if concept not in taken:
+                    taken.add(concept)
+                    found.append(Link(concept, self.lexemes.starts[at], self.lexemes.ends[at], at))
+                joined = False
+            elif code in "fws" and not joined and at > floor:
+                # a modifier between a comma and the name: "ALT, serum AST"
+                if link.lexeme - at > 12:
+                    break
+            elif code not in "fs":
+                break
+            at -= 1
+        found.reverse()
+        return found

@@ -1,0 +1,353 @@
+"""Find the words that matter in one folded text: concepts, numbers, units, comparators, cues.
+
+One spaCy PhraseMatcher holds every name of every concept and every word of the lexicon; a second one
+those concept names that must match in case ("PT", "Hb"). What they find, and the numbers with their
+units, is laid out as lexemes: a string of one-letter codes (:data:`nlp.lexicon.CODES`) with the
+offsets and meanings beside it. The templates of :mod:`nlp.values` run over that string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from spacy.language import Language
+from spacy.matcher import PhraseMatcher
+
+from nlp import numbers
+from nlp.lexicon import Word
+from nlp.tokenizer import TrialTokenizer, split
+from nlp.units import UnitMatch, UnitTable
+
+_PUNCTUATION = {
+    ",": ",", ";": ".", ":": ":", "(": "(", "[": "(", "{": "(", ")": ")", "]": ")", "}": ")",
+    "?": ".", "!": ".", "•": ".", "·": "w", "|": "|", "\\": "w",
+}  # fmt: skip
+_CELL_COUNTS = ("/uL", "/mm3", "{cells}/uL", "{copies}/mL", "/L", "{cells}/mm3")
+
+
+@dataclass(slots=True)
+class Lexemes:
+    """The lexemes of one text: ``codes[i]`` says what kind the i-th is, ``starts[i]``, ``ends[i]``
+    where it stands, ``values[i]`` what it means (an operator, numbers, a UnitMatch, concept ids)."""
+
+    text: str
+    codes: str = ""
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def word(self, index: int) -> str:
+        """The lexeme's own characters."""
+        return self.text[self.starts[index] : self.ends[index]]
+
+
+class MentionFinder:
+    """Finds the lexemes of a text; built once from lexicon, concepts and units."""
+
+    def __init__(
+        self,
+        language: Language,
+        words: Iterable[Word],
+        aliases: Iterable[tuple[str, bool, tuple[str, ...]]],
+        units: UnitTable,
+    ) -> None:
+        self.tokenizer = TrialTokenizer(language.vocab)
+        self.units = units
+        self._words: dict[tuple[str, ...], Word] = {}
+        self._concepts: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._cased: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._lower = PhraseMatcher(language.vocab, attr="LOWER")
+        self._exact = PhraseMatcher(language.vocab, attr="ORTH")
+        lower = []
+        for word in words:
+            for surface in word.words:
+                lower.append(self._register(self._words, surface.lower(), word))
+        exact = []
+        for alias, cased, ids in aliases:
+            if cased:
+                exact.append(self._register(self._cased, alias, ids))
+            else:
+                lower.append(self._register(self._concepts, alias.lower(), ids))
+        self._lower.add("word", [doc for doc in lower if len(doc)])
+        self._exact.add("name", [doc for doc in exact if len(doc)])
+
+    def _register(self, table: dict[tuple[str, ...], Any], surface: str, meaning: Any) -> Any:
+        doc = self.tokenizer(surface)
+        table[tuple(token.text for token in doc)] = meaning
+        return doc
+
+    def find(self, text: str) -> Lexemes:
+        """The lexemes of one folded text, in order; time is linear in its length."""
+        words, starts, ends = split(text)
+        doc = self.tokenizer.doc(text, words, ends)
+        lower = text.lower()
+        if len(lower) != len(text):  # a few letters grow when lowered (U+0130): token by token then
+            lowered = [word.lower() for word in words]
+        else:
+            lowered = [lower[start:end] for start, end in zip(starts, ends, strict=True)]
+        lexical: dict[int, tuple[int, Word]] = {}
+        concepts: dict[int, tuple[int, tuple[str, ...]]] = {}
+        for _, first, last in self._lower(doc):
+            key = tuple(lowered[first:last])
+            word = self._words.get(key)
+            if word is not None and (first not in lexical or lexical[first][0] < last):
+                lexical[first] = (last, word)
+            ids = self._concepts.get(key)
+            if ids is not None and (first not in concepts or concepts[first][0] < last):
+                concepts[first] = (last, ids)
+        for _, first, last in self._exact(doc):
+            if first not in concepts or concepts[first][0] <= last:
+                concepts[first] = (last, self._cased[tuple(words[first:last])])
+        return _Layout(self, text, words, starts, ends, lexical, concepts).run()
+
+
+class _Layout:
+    """One pass over the tokens of one text that lays out its lexemes."""
+
+    def __init__(
+        self,
+        finder: MentionFinder,
+        text: str,
+        words: list[str],
+        starts: list[int],
+        ends: list[int],
+        lexical: dict[int, tuple[int, Word]],
+        concepts: dict[int, tuple[int, tuple[str, ...]]],
+    ) -> None:
+        self.match_unit: Callable[[str, int], UnitMatch | None] = finder.units.match
+        self.text = text
+        self.words = words
+        self.starts = starts
+        self.ends = ends
+        self.lexical = lexical
+        self.concepts = concepts
+        self.codes: list[str] = []
+        self.out = Lexemes(text)
+
+    def run(self) -> Lexemes:
+        words = self.words
+        count = len(words)
+        at = 0
+        while at < count:
+            word = words[at]
+            first = word[0]
+            if first.isdigit():
+                at = self._number(at)
+            elif first in "<>≤≥=":
+                at = self._comparator(at)
+            elif at in self.lexical or at in self.concepts:
+                at = self._known(at)
+            elif first.isspace():
+                at += 1
+            elif first.isalpha():
+                at = self._word(at)
+            else:
+                at = self._punctuation(at)
+        self.out.codes = "".join(self.codes)
+        return self.out
+
+    def _emit(self, code: str, first: int, last: int, value: Any = None) -> None:
+        self.codes.append(code)
+        out = self.out
+        out.starts.append(self.starts[first])
+        out.ends.append(self.ends[last - 1])
+        out.values.append(value)
+
+    def _known(self, at: int) -> int:
+        """A word of the lexicon or a concept: the longer one, the lexicon's where both are equal."""
+        last, word = self.lexical.get(at, (0, None))
+        end, ids = self.concepts.get(at, (0, ()))
+        if word is None or end > last or (end == last and word.code in "fswhx"):
+            self._emit("k", at, end, ids)
+            return end
+        if word.code == "0":
+            return self._number_word(at, last, float(word.value))
+        if word.code == "r" and self.words[at] == "-" and self._is_minus(at):
+            return self._number(at + 1, negative=True)
+        code = word.code
+        if code == "r" and self.words[at] == "-" and self._is_hyphen(at):
+            code = "w"
+        elif code == "t" and word.label == "window":
+            self._emit("t", at, last, word)
+            return self._time_word(last)
+        if code == "|" and self.words[at] == "/" and self.codes and self.codes[-1] in "wkhs":
+            code = "/"
+        if code == "p" and self.words[at] == "+" and not (self.codes and self.codes[-1] in "0u"):
+            code = "w"
+        self._emit(code, at, last, word)
+        return last
+
+    def _comparator(self, at: int) -> int:
+        """A sign; ``> or =`` and ``= / <`` are one sign in three pieces."""
+        sign = _sign(self.words[at])
+        if len(self.codes) > 1 and self.codes[-1] == "|" and self.codes[-2] == "c":
+            before = self.out.values[-2]
+            if isinstance(before, str) and (before == "=") != (sign == "="):
+                both = sign if before == "=" else before
+                del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
+                self.out.values[-1] = both[0] + "="
+                self.out.ends[-1] = self.ends[at]
+                return at + 1
+        self._emit("c", at, at + 1, sign)
+        return at + 1
+
+    def _time_word(self, at: int) -> int:
+        """Behind "within the past", a unit of time without a number is one of it: "year"."""
+        if at >= len(self.words) or not self.words[at][0].isalpha():
+            return at
+        unit = self.match_unit(self.text, self.ends[at - 1])
+        if unit is None or unit.ucum not in ("a", "mo", "wk", "d", "h") or unit.end - unit.start < 3:
+            return at
+        self.codes.append("U")
+        self.out.starts.append(unit.start)
+        self.out.ends.append(unit.end)
+        self.out.values.append(unit)
+        while at < len(self.words) and self.starts[at] < unit.end:
+            at += 1
+        return at
+
+    def _is_hyphen(self, at: int) -> bool:
+        """A dash between two letters, both touching it, joins one word: "health-related"."""
+        return (
+            0 < at < len(self.words) - 1
+            and self.starts[at] == self.ends[at - 1]
+            and self.starts[at + 1] == self.ends[at]
+            and self.words[at - 1][0].isalpha()
+            and self.words[at + 1][0].isalpha()
+            and not (self.codes and self.codes[-1] in "u")
+        )
+
+    def _is_minus(self, at: int) -> bool:
+        """A dash is a minus sign when a number touches it and nothing before it could begin a range."""
+        following = at + 1
+        if following >= len(self.words) or self.starts[following] != self.ends[at]:
+            return False
+        if not self.words[following][0].isdigit():
+            return False
+        before = self.codes[-1] if self.codes else "."
+        return before in "cbgr:&|" or (before in "(f" and self.starts[at] > 0)
+
+    def _number_word(self, at: int, last: int, value: float) -> int:
+        """A number in words, with the same number in digits behind it in brackets: "three (3)"."""
+        end = last
+        if last + 2 < len(self.words) and self.words[last] == "(" and self.words[last + 2] == ")":
+            repeated = numbers.read(self.words[last + 1]) if self.words[last + 1][0].isdigit() else None
+            if repeated == (value,):
+                end = last + 3
+        if self.words[at].lower() in ("twice", "thrice"):
+            self._emit("0", at, end, (value,))
+            return self._unit(end)
+        self._emit("0", at, end, (value,))
+        return self._unit(end)
+
+    def _number(self, at: int, negative: bool = False) -> int:
+        read = numbers.read(self.words[at])
+        if read is None or self._part_of_name(at):
+            self._emit("w", at, at + 1)
+            return at + 1
+        end = at + 1
+        if (  # a blank as thousands separator: "45 000/mm3"
+            end < len(self.words)
+            and len(self.words[at]) <= 3
+            and len(self.words[end]) == 3
+            and self.words[end].isdigit()
+            and self.starts[end] == self.ends[at] + 1
+            and self.text[self.ends[at]] == " "
+        ):
+            following = self.match_unit(self.text, self.ends[end])
+            if following is not None:
+                read = (float(self.words[at] + self.words[end]),)
+                end += 1
+        first = at - 1 if negative else at
+        if negative:
+            read = tuple(-value for value in read)
+        self._emit("0", first, end, read)
+        return self._unit(end)
+
+    def _part_of_name(self, at: int) -> bool:
+        """A digit that touches the letters before it belongs to a name: CD19, FEV1, B12, IL-6."""
+        start = self.starts[at]
+        if start == 0 or at == 0:
+            return False
+        before = self.text[start - 1]
+        if before.isalpha():
+            word = self.words[at - 1]
+            return not (self.codes and self.codes[-1] in "kac") and len(word) < 8
+        if before == "-" and start > 1 and self.text[start - 2].isalpha():
+            return not (self.codes and len(self.codes) > 1 and self.codes[-2] in "ksa")
+        return False
+
+    def _unit(self, at: int) -> int:
+        """The unit behind the number just emitted, if one stands there; the next token's index."""
+        end = self.out.ends[-1]
+        unit = self.match_unit(self.text, end)
+        if unit is None or unit.end <= end:
+            return at
+        values = self.out.values
+        if unit.scale != 1.0:
+            values[-1] = tuple(value * unit.scale for value in values[-1])
+        elif unit.ucum in _CELL_COUNTS:
+            dotted = numbers.dotted_thousands(self.out.word(len(values) - 1))
+            dotted = dotted if dotted is not None else _three_decimals(self.out.word(len(values) - 1))
+            if dotted is not None:
+                values[-1] = (dotted,)
+        if unit.ucum is None and unit.relative_to is None:
+            self.out.ends[-1] = unit.end
+        else:
+            self.codes.append("u")
+            self.out.starts.append(unit.start)
+            self.out.ends.append(unit.end)
+            values.append(unit)
+        while at < len(self.words) and self.starts[at] < unit.end:
+            at += 1
+        return at
+
+    def _word(self, at: int) -> int:
+        word = self.words[at]
+        if word in numbers.ROMAN and self.codes and self._after_scale():
+            self._emit("0", at, at + 1, (numbers.ROMAN[word],))
+            return at + 1
+        self._emit("w", at, at + 1)
+        return at + 1
+
+    def _after_scale(self) -> bool:
+        """Roman numerals count only behind a scale's word or another of its numbers."""
+        before = self.codes[-1]
+        if before in "sk":
+            return True
+        if before in "r|&,/(c" and len(self.codes) > 1:
+            return self.codes[-2] in "0sk"
+        return False
+
+    def _punctuation(self, at: int) -> int:
+        word = self.words[at]
+        if word == ".":
+            following = at + 1
+            gap = following >= len(self.words) or self.starts[following] > self.ends[at]
+            capital = following < len(self.words) and not self.words[following][0].islower()
+            self._emit("." if gap and capital else "w", at, at + 1)
+            return at + 1
+        self._emit(_PUNCTUATION.get(word, "w"), at, at + 1)
+        return at + 1
+
+
+def _three_decimals(token: str) -> float | None:
+    """``50.000`` or ``1.500`` before a unit of cell counts: a point between thousands."""
+    whole, point, rest = token.partition(".")
+    return float(whole + rest) if point and len(rest) == 3 and len(whole) <= 3 and rest.isdigit() else None
+
+
+def _sign(word: str) -> str:
+    """The operator that a run of comparator signs means: ``=/>`` and ``>_`` are ``>=``."""
+    more = ">" in word or "≥" in word
+    less = "<" in word or "≤" in word
+    if more and less:
+        return "?"
+    equal = "=" in word or "≥" in word or "≤" in word or "_" in word or "/" in word
+    if more:
+        return ">=" if equal else ">"
+    if less:
+        return "<=" if equal else "<"
+    return "="

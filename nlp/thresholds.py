@@ -1,0 +1,493 @@
+"""From mentions to thresholds: what each value bounds, of which type, and what it is worth.
+
+The order is: numbers first (:mod:`nlp.values`), then the type (an age, a time, a count, a dose, a
+measurement), and only then the link to a concept, which the type and the unit may veto.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nlp.draft import Draft
+from nlp.lexicon import Rule
+from nlp.linking import Link, Linker
+from nlp.mentions import Lexemes
+from nlp.model import Kind, Window
+from nlp.units import UnitMatch
+from nlp.values import TIME_UNITS, Value, read
+from nlp.vocab import Vocabulary
+
+_AGE_UNITS = ("a", "mo", "wk", "d")
+_AGE_SURFACE = re.compile(r"\b(?:old|age|aged|olds|y/o|yo|y\.o)", re.I)
+_AGE_COMPARATOR = re.compile(r"\b(?:older|younger|elder|olds?)\b", re.I)
+_TIME_AFTER = re.compile(
+    r"[\s)'’]*(?:prior|before|after|since|from|post|preceding|previous|ago|history|duration|following|of (?:the )?"
+    r"(?:screening|enrol|random|study|treatment|follow|start|first|disease|symptom|therapy|registration|inclusion"
+    r"|baseline|diagnosis|life)|until|follow|with(?:out)? |interval|later|post)",
+    re.I,
+)
+_GESTATION = re.compile(r"gestation|pregnan|menstrual|postmenstrual|conception|GA\b", re.I)
+_DOSE_UNITS = re.compile(
+    r"(?:m|u|n)?g(?:/(?:kg|m2|kg/d|d|wk|mo|m2/d))?|(?:\[IU\]|\[iU\]|U)(?:/(?:d|kg|kg/d))?|ug/.*|mg/.*"
+)
+_NOT_DOSES = ("g", "kg", "ng")
+_IN_STUDY = re.compile(
+    r"follow|period|visit|study|trial|treatment|interval|later|washout|run|course|cycle", re.I
+)
+_ORDINAL = re.compile(
+    r"\b(?:grade|class|stage|ECOG|NYHA|ASA|WHO|performance|Child|category|tier|mRS|Rankin)\b", re.I
+)
+_STAGE = re.compile(
+    r"\b(?:tumou?r|cancer|carcinoma|AJCC|FIGO|TNM|clinical|pathologic\w*|disease|lymphoma) stages?|^stages?\b",
+    re.I,
+)
+
+
+class ThresholdReader:
+    """Reads the thresholds of one folded criterion after another."""
+
+    def __init__(self, vocabulary: Vocabulary, rules: tuple[Rule, ...]) -> None:
+        self.vocabulary = vocabulary
+        self.rules = rules
+
+    def read(self, lexemes: Lexemes) -> list[Draft]:
+        """The drafts of one text in its order. Time is linear in the number of its lexemes."""
+        values = read(lexemes, self.rules)
+        if not values:
+            return []
+        return _Reading(self.vocabulary, lexemes, values).drafts()
+
+
+class _Reading:
+    def __init__(self, vocabulary: Vocabulary, lexemes: Lexemes, values: list[Value]) -> None:
+        self.vocabulary = vocabulary
+        self.lexemes = lexemes
+        self.text = lexemes.text
+        self.codes = lexemes.codes
+        self.values = values
+        self.linker = Linker(vocabulary, lexemes)
+        self.out: list[Draft] = []
+        self.before: tuple[Value, list[Link], str] | None = None
+
+    def drafts(self) -> list[Draft]:
+        floor = 0
+        clause = 0
+        values = self.values
+        for index, value in enumerate(values):
+            stop = self.codes.rfind(".", clause, value.first)
+            if stop >= 0:
+                clause = stop + 1
+                self.before = None
+            following = values[index + 1].first if index + 1 < len(values) else len(self.codes)
+            end = self.codes.find(".", value.last, following)
+            ceiling = end if end >= 0 else following
+            if self._one(value, max(floor, clause), ceiling):
+                floor = value.last
+        return self.out
+
+    # ----------------------------------------------------------- one value
+
+    def _one(self, value: Value, floor: int, ceiling: int) -> bool:
+        if value.pressure is not None:
+            return self._pressure(value, floor, ceiling)
+        if self._is_age(value, floor):
+            return self._age(value, floor)
+        if value.windowed or value.ucum in TIME_UNITS:
+            link = self._timed_measurement(value, floor)
+            if link is None:
+                return self._temporal(value, floor, ceiling)
+            return self._emit(value, [link])
+        return self._measurement(value, floor, ceiling)
+
+    def _pressure(self, value: Value, floor: int, ceiling: int) -> bool:
+        concept = "sbp" if value.pressure == "systolic" else "dbp"
+        if concept not in self.vocabulary.concepts:
+            return False
+        if value.pressure == "diastolic" and self.before is not None:
+            links = [Link(concept, link.start, link.end) for link in self.before[1]]
+        else:
+            found = self.linker.left(value, floor) or self.linker.right(value, ceiling)
+            if found is None and value.ucum != "mm[Hg]":
+                return False
+            links = [Link(concept, found.start, found.end) if found else Link(concept, -1, -1)]
+        return self._emit(value, links)
+
+    # ------------------------------------------------------------------ age
+
+    def _is_age(self, value: Value, floor: int) -> bool:
+        unit = value.unit
+        if unit is not None and (unit.ucum not in _AGE_UNITS or unit.relative_to):
+            return False
+        if value.windowed or value.comparator == "set":
+            return False
+        codes = self.codes
+        inside = codes[value.first : value.last]
+        surface = unit.surface if unit is not None else ""
+        said = self.text[value.start : value.end]
+        tail = self.text[value.end : value.end + 60]
+        if unit is not None and _GESTATION.search(tail[:30]):
+            return False
+        if "a" in inside or (surface and _AGE_SURFACE.search(surface)):
+            return True
+        if re.match(r"[\s,(-]*(?:of age|old\b|in age|years of age|y/?o\b)", tail):
+            return True
+        near = self._near_age(value, floor)
+        if near is not None:
+            return not (unit is None and self._linked_tighter(value, floor, near))
+        if (unit is not None and unit.ucum == "a") or (unit is None and self._person_number(value)):
+            if _AGE_COMPARATOR.search(said):
+                return True
+            if _TIME_AFTER.match(tail):
+                return False
+            if codes[max(0, value.first - 1) : value.first] == "h" or "h" in inside:
+                return True
+            left = codes[max(floor, value.first - 3) : value.first].rstrip("f(:")
+            if left.endswith("h"):
+                return True
+            if unit is not None and (left == "" or left == "n") and value.first - floor <= 2 and floor == 0:
+                return value.explicit or self._ends_here(value)
+            if unit is not None and self.lexemes.codes[value.last : value.last + 1] == "h":
+                return True
+        return unit is None and bool(_AGE_COMPARATOR.search(said))
+
+    def _person_number(self, value: Value) -> bool:
+        numbers = [number for number in (value.low, value.high) if number is not None]
+        return all(10 <= number <= 99 and number == int(number) for number in numbers) and value.explicit
+
+    def _ends_here(self, value: Value) -> bool:
+        return value.last >= len(self.codes) or self.codes[value.last] in ".,)"
+
+    def _near_age(self, value: Value, floor: int) -> int | None:
+        """The lexeme of an age word that governs the value from the left, if one does."""
+        codes = self.codes
+        at = value.first - 1
+        steps = 0
+        while at >= floor and steps < 9:
+            code = codes[at]
+            if code == "a":
+                return at
+            if code == "k" and "age" in self.lexemes.values[at]:
+                return at
+            if code not in "fhn:(cbgx=&|,w-)irp":
+                return None
+            if code == "w" and steps > 3:
+                return None
+            at -= 1
+            steps += 1
+        if at >= 0 and at < floor and self.before is not None and self.before[2] == "Age":
+            between = codes[self.before[0].last : value.first]
+            if all(code in "&|,fc(hgnbr" for code in between):
+                return at
+        return None
+
+    def _linked_tighter(self, value: Value, floor: int, near: int) -> bool:
+        """Whether a concept or a noun stands between the age word and a number without a unit."""
+        between = self.codes[near + 1 : value.first]
+        return "k" in between or between.count("w") > 2
+
+    def _age(self, value: Value, floor: int) -> bool:
+        codes = self.codes
+        at = self._near_age(value, floor)
+        if at is not None and at >= floor and at < value.first:
+            link = Link("age", self.lexemes.starts[at], self.lexemes.ends[at], at)
+        else:
+            link = self._age_words(value, floor)
+        if value.unit is None:
+            value.flags.append("unit_assumed")
+        if not value.explicit:
+            value.flags.append("lost_comparator")
+        end = value.last
+        if end < len(codes) and codes[end] == "a":
+            value.end = self.lexemes.ends[end]
+        return self._emit(value, [link], "Age")
+
+    def _age_words(self, value: Value, floor: int) -> Link:
+        """Where no age word stands to the left: one inside or behind the value, else the person."""
+        codes = self.codes
+        for at in range(value.first, min(value.last + 3, len(codes))):
+            if codes[at] == "a":
+                return Link("age", self.lexemes.starts[at], self.lexemes.ends[at], at)
+        for at in range(value.first, value.last):
+            if codes[at] == "u":
+                return Link("age", self.lexemes.starts[at], self.lexemes.ends[at], at)
+        for at in range(value.first - 1, max(floor, value.first - 4) - 1, -1):
+            if codes[at] == "h":
+                return Link("age", self.lexemes.starts[at], self.lexemes.ends[at], at)
+        return Link("age", value.start, value.end)
+
+    # ----------------------------------------------------------------- time
+
+    def _timed_measurement(self, value: Value, floor: int) -> Link | None:
+        """A known concept that is itself measured in time: QTc, prothrombin time, life expectancy."""
+        if value.windowed and value.windowed != "within":
+            return None
+        link = self.linker.left(value, floor)
+        if link is None or link.concept is None:
+            return None
+        concept = self.vocabulary.concepts[link.concept]
+        if concept.entity_type == "Age" or concept.id == "age":
+            return None
+        if not self.linker.accepts(concept, value.ucum) or not (concept.unit or concept.units):
+            return None
+        between = self.lexemes.text[link.end : value.start]
+        if len(between) > 60:
+            return None
+        return link
+
+    def _temporal(self, value: Value, floor: int, ceiling: int) -> bool:
+        link = self._event(value, floor, ceiling)
+        if not value.explicit and not value.windowed:
+            follows = self.text[value.end : value.end + 40]
+            if link is None and not _TIME_AFTER.match(follows):
+                return False
+            value.flags.append("lost_comparator")
+        return self._emit(value, [link] if link else [Link(None, -1, -1)], "Temporal")
+
+    def _event(self, value: Value, floor: int, ceiling: int) -> Link | None:
+        """The phrase that the time governs: what happened, or must not have, or must last."""
+        codes = self.codes
+        last = value.first - 1
+        while last >= floor and codes[last] in "f,:xn(t&|igb":
+            last -= 1
+        first = last + 1
+        at = last
+        starts, ends = self.lexemes.starts, self.lexemes.ends
+        while at >= floor and ends[last] - starts[at] <= 64:
+            code = codes[at]
+            if code in "wksmL0ua":
+                first = at
+            elif (code == "x" and at < last) or code not in "f,&|/()hqn-r":
+                break
+            at -= 1
+        if first <= last:
+            named = [k for k in range(first, last + 1) if codes[k] == "k"]
+            concept = None
+            if named and named[-1] == last:
+                concept = self.linker.resolve(named[-1], None, None)
+            words = {self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] in "wks"}
+            if words - {"study", "screening", "baseline", "history"}:
+                return Link(concept, starts[first], ends[last], last)
+        return self._event_right(value, ceiling)
+
+    def _event_right(self, value: Value, ceiling: int) -> Link | None:
+        codes = self.codes
+        starts, ends = self.lexemes.starts, self.lexemes.ends
+        at = value.last
+        while at < ceiling and codes[at] in "fixt)n":
+            at += 1
+        anchor_end = at
+        # "within 6 months prior to screening, a stroke": what follows the comma is the event
+        comma = codes.find(",", at, min(ceiling, at + 8))
+        if value.windowed and comma >= 0:
+            anchor_end = comma + 1
+            while anchor_end < ceiling and codes[anchor_end] in "fxn":
+                anchor_end += 1
+        first = anchor_end
+        at = first
+        while at < ceiling and codes[at] in "wksmfLh" and ends[at] - starts[first] <= 60:
+            at += 1
+        last = at - 1
+        while last >= first and codes[last] == "f":
+            last -= 1
+        return Link(None, starts[first], ends[last], first) if last >= first else None
+
+    # ---------------------------------------------------------- measurement
+
+    def _measurement(self, value: Value, floor: int, ceiling: int) -> bool:
+        if value.rule == "chained":
+            link = self._inside(value)
+            return link is not None and self._emit(value, [link])
+        link = self.linker.left(value, floor)
+        if not value.explicit:
+            return self._bare(value, link, floor)
+        if link is None or (link.concept is None and link.lexeme < 0):
+            counted = self._counted(value, link, ceiling)
+            if counted is not None:
+                return self._emit(value, [counted], "Count")
+        if link is None:
+            inherited = self._inherited(value)
+            if inherited is not None:
+                return self._emit(value, inherited)
+            link = self.linker.right(value, ceiling)
+        elif link.concept is None:
+            other = self.linker.right(value, ceiling)
+            if other is not None and other.concept is not None and self._value_first(value):
+                link = other
+        if link is None:
+            link = Link(None, -1, -1)
+        return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _value_first(self, value: Value) -> bool:
+        """Whether the value opens its bracket or line: what it bounds then follows it."""
+        return value.first == 0 or self.codes[value.first - 1] in "(,.:;"
+
+    def _inside(self, value: Value) -> Link | None:
+        for at in range(value.first, value.last):
+            if self.codes[at] == "k":
+                concept = self.linker.fits(at, value)
+                if concept is not None:
+                    return Link(concept, self.lexemes.starts[at], self.lexemes.ends[at], at)
+        words = [at for at in range(value.first, value.last) if self.codes[at] in "kwsa"]
+        if not words:
+            return None
+        return Link(None, self.lexemes.starts[words[0]], self.lexemes.ends[words[-1]])
+
+    def _bare(self, value: Value, link: Link | None, floor: int) -> bool:
+        """A number without a comparator is kept beside a known concept only, and flagged."""
+        if link is None or link.concept is None or link.lexeme < 0:
+            return False
+        between = self.codes[link.lexeme + 1 : value.first]
+        if len(between) > 4 or any(code not in "f:(=s)w" for code in between) or between.count("w") > 1:
+            return False
+        concept = self.vocabulary.concepts[link.concept]
+        if value.unit is None and (
+            concept.kind in ("qualitative", "dose")
+            or (value.last < len(self.codes)
+            and self.codes[value.last] in "wkh/")
+        ):
+            return False
+        if value.comparator != "set":
+            value.flags.append("lost_comparator")
+        return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _counted(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """What a count counts: "at least 5 attacks of migraine", "two or more prior lines"."""
+        if value.unit is not None and not (value.ucum or "").startswith("{"):
+            return None
+        if value.unit is not None and "/" in (value.ucum or ""):
+            return None
+        numbers = [number for number in (value.low, value.high) if number is not None]
+        if not numbers or any(number != int(number) for number in numbers) or value.comparator == "set":
+            return None
+        codes = self.codes
+        at = value.last
+        while at < ceiling and codes[at] in "f":
+            at += 1
+        if value.unit is not None:
+            surface = value.unit
+            if surface.ucum in ("{score}", "{points}", "{grade}"):
+                return None
+            return Link(None, surface.start, surface.end)
+        if at >= ceiling or codes[at] not in "wkhm" or (link is not None and at > value.last):
+            return None
+        right = self.linker.right(value, ceiling)
+        if right is None:
+            return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
+        return Link(None, right.start, right.end)
+
+    def _inherited(self, value: Value) -> list[Link] | None:
+        """The concept of the value before, where only qualifiers stand between: "<5 or >26"."""
+        if self.before is None:
+            return None
+        between = self.codes[self.before[0].last : value.first]
+        if len(between) > 8 or "k" in between or "." in between:
+            return None
+        if not all(code in "&|,f()hin-xra" or code == "w" for code in between) or between.count("w") > 3:
+            return None
+        links, kind = self.before[1], self.before[2]
+        if kind in ("Age", "Temporal"):
+            return None
+        if any(
+            link.concept and not self.linker.accepts(self.vocabulary.concepts[link.concept], value.ucum)
+            for link in links
+        ):
+            return None
+        return links
+
+    # ----------------------------------------------------------------- emit
+
+    def _emit(self, value: Value, links: Sequence[Link], entity_type: str | None = None) -> bool:
+        self.before = (value, list(links), entity_type or "")
+        for link in links:
+            draft = Draft(
+                value_start=value.start,
+                value_end=value.end,
+                comparator=value.comparator,
+                low=value.low,
+                high=value.high,
+                low_inclusive=value.low_inclusive,
+                high_inclusive=value.high_inclusive,
+                values=value.values,
+                unit=_unit(value.unit),
+                unit_text=value.unit.surface if value.unit else None,
+                relative_to=value.relative,
+                concept=link.concept,
+                concept_start=link.start,
+                concept_end=link.end,
+                rule=value.rule,
+                flags=list(value.flags),
+            )
+            self._finish(draft, value, entity_type)
+            self.out.append(draft)
+        return True
+
+    def _finish(self, draft: Draft, value: Value, entity_type: str | None) -> None:
+        concept = self.vocabulary.concepts.get(draft.concept or "")
+        named = self.text[draft.concept_start : draft.concept_end] if draft.concept_start >= 0 else ""
+        if entity_type is None:
+            entity_type = self._type(draft, concept.entity_type if concept else None, named)
+        draft.entity_type = entity_type
+        draft.kind = _kind(entity_type, concept.kind if concept else None, named, draft)
+        if entity_type == "Age" and draft.unit is None:
+            draft.unit = "a"
+        if value.windowed:
+            draft.window = self._window(value)
+        if draft.concept and concept and entity_type == "Measurement":
+            self._plausible(draft)
+
+    def _type(self, draft: Draft, declared: str | None, named: str) -> str:
+        if _STAGE.search(named):
+            return "Stage"
+        if declared in ("Temporal", "Count", "Stage"):
+            return declared
+        unit = draft.unit or ""
+        if declared == "Drug dose":
+            return "Drug dose" if _DOSE_UNITS.fullmatch(unit) and unit not in ("g/L",) else "Measurement"
+        if declared is None and unit not in _NOT_DOSES and unit and _DOSE_UNITS.fullmatch(unit):
+            return "Drug dose"
+        return "Measurement"
+
+    def _plausible(self, draft: Draft) -> None:
+        if draft.relative_to or draft.concept is None:
+            return
+        for number in (draft.low, draft.high):
+            if number is not None and self.vocabulary.plausible(draft.concept, number, draft.unit) is False:
+                draft.flags.append("implausible_value")
+                return
+
+    def _window(self, value: Value) -> Window:
+        tail = self.text[value.end : value.end + 80]
+        found = _ANCHOR.match(tail)
+        direction = "before" if value.windowed == "past" else "within"
+        anchor = None
+        if found:
+            word = found.group(1).lower()
+            if word in ("prior to", "before", "preceding", "prior", "previous to"):
+                direction = "before"
+            elif word in ("after", "following", "post", "since"):
+                direction = "after"
+            anchor = found.group(2).strip(" ,.;)") or None
+        return Window(value.high, value.ucum, direction, anchor)
+
+
+_ANCHOR = re.compile(
+    r"[\s)]*(prior to|before|preceding|prior|previous to|after|following|post|since|of|from)\s+((?:the )?[A-Za-z][A-Za-z0-9 -]{0,50})",
+    re.I,
+)
+
+
+def _unit(unit: UnitMatch | None) -> str | None:
+    return unit.ucum if unit is not None else None
+
+
+def _kind(entity_type: str, declared: str | None, named: str, draft: Draft) -> Kind:
+    if entity_type == "Temporal":
+        return "temporal"
+    if entity_type == "Count":
+        return "count"
+    if entity_type == "Drug dose":
+        return "dose"
+    if declared == "ordinal" or entity_type == "Stage" or (draft.unit is None and _ORDINAL.search(named)):
+        return "ordinal"
+    return "numeric"

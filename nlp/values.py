@@ -1,0 +1,403 @@
+"""Read the values of one text: which numbers, with which comparator and unit, by which template.
+
+Numbers come first: a template of ``nlp/data/rules.jsonl`` is tried at each place where one could
+begin, in the order of the file; its builder makes sure of what the codes alone cannot tell (that two
+bounds face each other, that a list of numbers belongs to a scale), and refuses otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nlp.lexicon import Rule
+from nlp.mentions import Lexemes
+from nlp.units import UnitMatch
+
+_FLIP = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "="}
+_NEGATED = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+_BEGIN = re.compile(r"[bcgtn0]")
+TIME_UNITS = ("a", "mo", "wk", "d", "h", "min", "s", "{half-life}")
+
+
+@dataclass(slots=True)
+class Value:
+    """One value as a template read it. ``first``/``last`` are lexeme indexes (last exclusive)."""
+
+    rule: str
+    first: int
+    last: int
+    comparator: str
+    low: float | None = None
+    high: float | None = None
+    low_inclusive: bool | None = None
+    high_inclusive: bool | None = None
+    values: tuple[float, ...] | None = None
+    unit: UnitMatch | None = None
+    explicit: bool = True
+    windowed: str | None = None
+    start: int = -1
+    end: int = -1
+    pressure: str | None = None
+    flags: list[str] = field(default_factory=list)
+
+    @property
+    def ucum(self) -> str | None:
+        """The UCUM code of the unit, if it has one."""
+        return self.unit.ucum if self.unit else None
+
+    @property
+    def relative(self) -> str | None:
+        """ULN, LLN, ... where the number is a multiple of a limit."""
+        return self.unit.relative_to if self.unit else None
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What stands in a matched stretch, in order."""
+
+    numbers: list[tuple[int, tuple[float, ...]]]
+    comparators: list[tuple[int, str]]
+    units: list[tuple[int, UnitMatch]]
+
+
+def _parts(lexemes: Lexemes, first: int, last: int) -> _Parts:
+    parts = _Parts([], [], [])
+    codes, values = lexemes.codes, lexemes.values
+    for at in range(first, last):
+        code = codes[at]
+        if code == "0":
+            parts.numbers.append((at, values[at]))
+        elif code in "cp":
+            parts.comparators.append((at, operator(values[at])))
+        elif code == "u":
+            parts.units.append((at, values[at]))
+    return parts
+
+
+def operator(value: object) -> str:
+    """The operator of a comparator lexeme: a sign's is a string, a word's stands in its row."""
+    return value if isinstance(value, str) else str(getattr(value, "value", ""))
+
+
+def _bounded(value: Value, comparator: str, number: float) -> Value:
+    value.comparator = comparator
+    if comparator in (">", ">="):
+        value.low, value.low_inclusive = number, comparator == ">="
+    elif comparator in ("<", "<="):
+        value.high, value.high_inclusive = number, comparator == "<="
+    else:
+        value.low = value.high = number
+        value.low_inclusive = value.high_inclusive = True
+    return value
+
+
+def _unit_after(parts: _Parts, number_at: int) -> UnitMatch | None:
+    for at, unit in parts.units:
+        if at == number_at + 1:
+            return unit
+    return None
+
+
+def _same_scale(a: UnitMatch | None, b: UnitMatch | None) -> bool:
+    return a is None or b is None or (a.ucum == b.ucum and a.relative_to == b.relative_to)
+
+
+def pair(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """Two bounds: one range where they face each other, two values where they look away."""
+    parts = _parts(lexemes, first, last)
+    if len(parts.numbers) != 2 or any(len(numbers) != 1 for _, numbers in parts.numbers):
+        return None
+    (at_a, (a,)), (at_b, (b,)) = parts.numbers
+    unit_a, unit_b = _unit_after(parts, at_a), _unit_after(parts, at_b)
+    before_a = [op for at, op in parts.comparators if at < at_a]
+    before_b = [op for at, op in parts.comparators if at_a < at < at_b]
+    if "?" in before_a + before_b or "=" in before_a + before_b:
+        return None
+    if rule.id == "chained":
+        if len(before_b) != 2 or before_b[0][0] != before_b[1][0]:
+            return None
+        before_a, before_b = [_FLIP[before_b[0]]], [before_b[1]]
+    op_a = before_a[-1] if before_a else None
+    op_b = before_b[-1] if before_b else None
+    if rule.id == "then_upper" and (op_b is None or op_b[0] != "<" or not _then_upper(lexemes, first)):
+        return None
+    if rule.id == "two_sided":
+        return _two_sided(lexemes, rule, parts, (first, last), op_a, op_b)
+    if rule.id == "range" and _not_a_range(lexemes, first, at_a, at_b):
+        return None
+    if not _same_scale(unit_a, unit_b):
+        low = _bounded(Value(rule.id, first, at_b - 1, ""), op_a or ">=", a)
+        high = _bounded(Value(rule.id, at_b, last, ""), op_b or "<=", b)
+        low.unit, high.unit = unit_a, unit_b
+        if (
+            low.comparator[0] == ">"
+            and high.comparator[0] == "<"
+            and unit_a
+            and unit_b
+            and _times(unit_a, unit_b)
+        ):
+            low.last = at_a + 2
+            return [low, high]
+        return None
+    if op_a and op_a[0] == "<" and op_b and op_b[0] == ">":
+        a, b, op_a, op_b = b, a, op_b, op_a
+    if op_a and op_b and op_a[0] == op_b[0]:
+        return None
+    value = Value(rule.id, first, last, "range", min(a, b), max(a, b), True, True)
+    if op_a:
+        value.low_inclusive = op_a == ">="
+    if op_b:
+        value.high_inclusive = op_b == "<="
+    value.unit = unit_b or unit_a
+    return [value] if a != b else None
+
+
+def _times(a: UnitMatch, b: UnitMatch) -> bool:
+    return a.ucum in TIME_UNITS and b.ucum in TIME_UNITS
+
+
+def _then_upper(lexemes: Lexemes, first: int) -> bool:
+    """``18 to < 66`` needs a sign of a lower bound before it: a concept, an age word or a dash."""
+    return first > 0 and lexemes.codes[first - 1] in "kahfgb(:"
+
+
+def _not_a_range(lexemes: Lexemes, first: int, at_a: int, at_b: int) -> bool:
+    """Days and visits of a schedule, years of the calendar, and parts of a name are no range."""
+    before = lexemes.codes[first - 1] if first else "."
+    if before == "m":
+        return True
+    a, b = lexemes.values[at_a][0], lexemes.values[at_b][0]
+    return (
+        1900 <= a <= 2100
+        and 1900 <= b <= 2100
+        and (at_b + 1 >= len(lexemes.codes) or lexemes.codes[at_b + 1] != "u")
+    )
+
+
+def _two_sided(
+    lexemes: Lexemes, rule: Rule, parts: _Parts, span: tuple[int, int], op_a: str | None, op_b: str | None
+) -> list[Value] | None:
+    (at_a, (a,)), (at_b, (b,)) = parts.numbers
+    unit_a, unit_b = _unit_after(parts, at_a), _unit_after(parts, at_b)
+    if op_a is None or op_b is None or op_a[0] == op_b[0]:
+        return None
+    if not _same_scale(unit_a, unit_b):
+        return None
+    between = lexemes.codes[at_a + 1 : at_b]
+    if "k" in between and "k" in lexemes.codes[max(0, span[0] - 6) : span[0]]:
+        return None
+    facing = (op_a[0] == ">" and a < b) or (op_a[0] == "<" and b < a)
+    if facing and "|" not in between:
+        low, high = (a, b) if a < b else (b, a)
+        low_op, high_op = (op_a, op_b) if op_a[0] == ">" else (op_b, op_a)
+        value = Value(rule.id, *span, "range", low, high, low_op == ">=", high_op == "<=")
+        value.unit = unit_b or unit_a
+        return [value]
+    if facing:
+        return None
+    cut = next(at for at, _ in parts.comparators if at_a < at < at_b)
+    end_a = at_a + 1 + (unit_a is not None)
+    left = _bounded(Value(rule.id, span[0], end_a, ""), op_a, a)
+    right = _bounded(Value(rule.id, cut, span[1], ""), op_b, b)
+    left.unit, right.unit = unit_a or unit_b, unit_b or unit_a
+    return [left, right]
+
+
+def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """Numbers of a scale, where a scale's word or an ordinal concept stands before them."""
+    parts = _parts(lexemes, first, last)
+    between = lexemes.codes[first:last]
+    context = lexemes.codes[max(0, first - 4) : first].rstrip("(:f")
+    if not context or context[-1] not in "ska" or (parts.comparators and parts.comparators[0][1] != "="):
+        return None
+    numbers = [number for _, found in parts.numbers for number in found]
+    if any(number != int(number) or number > 100 for number in numbers):
+        return None
+    slashed = "/" in lexemes.text[lexemes.starts[first] : lexemes.ends[last - 1]]
+    if slashed and context[-1] != "s" and len(numbers) == 2 and numbers[1] != numbers[0] + 1:
+        return None
+    if between.count("0") != len(parts.numbers):
+        return None
+    value = Value(rule.id, first, last, "set", values=tuple(numbers))
+    return [value]
+
+
+def fraction(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """``> 160/90`` as two pressures, ``>= 4/24`` as four of twenty-four: the first number counts."""
+    parts = _parts(lexemes, first, last)
+    if len(parts.numbers) != 2 or any(len(found) != 1 for _, found in parts.numbers):
+        return None
+    (at_a, (a,)), (at_b, (b,)) = parts.numbers
+    if lexemes.word(at_a + 1 + (lexemes.codes[at_a + 1] == "u")) != "/":
+        return None
+    op = parts.comparators[0][1] if parts.comparators else None
+    if op == "?":
+        return None
+    unit = _unit_after(parts, at_b) or _unit_after(parts, at_a)
+    if 60 <= a <= 260 and 30 <= b <= 160 and a > b and (unit is None or unit.ucum == "mm[Hg]"):
+        result = []
+        for number, at, which in ((a, at_a, "systolic"), (b, at_b, "diastolic")):
+            start = first if which == "systolic" else at
+            value = Value(rule.id, start, at + 1 if which == "systolic" else last, "")
+            _bounded(value, op or "=", number)
+            value.unit, value.pressure, value.explicit = unit, which, op is not None
+            result.append(value)
+        return result
+    if op is None:
+        return None
+    value = _bounded(Value(rule.id, first, last, ""), op, a)
+    value.unit = _unit_after(parts, at_b)
+    return [value]
+
+
+def single(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """One comparator before one number."""
+    parts = _parts(lexemes, first, last)
+    if not parts.comparators or len(parts.numbers) != 1:
+        return None
+    comparator = parts.comparators[0][1]
+    if len(parts.comparators) == 2 and "=" in parts.comparators[1][1] and "=" not in comparator:
+        comparator = parts.comparators[1][1]
+    if comparator == "?":
+        return None
+    if lexemes.codes[first] == "n":
+        comparator = _NEGATED.get(comparator, "?")
+        if comparator == "?":
+            return None
+    at, numbers = parts.numbers[0]
+    if len(numbers) > 1:
+        return [Value(rule.id, first, last, "set", values=numbers)] if comparator == "=" else None
+    value = _bounded(Value(rule.id, first, last, ""), comparator, numbers[0])
+    value.unit = _unit_after(parts, at)
+    return [value]
+
+
+def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """One comparator behind one number; one before it too may only repeat it (``>= 18 or older``)."""
+    parts = _parts(lexemes, first, last)
+    at, numbers = parts.numbers[0]
+    after = parts.comparators[-1][1]
+    before = [op for place, op in parts.comparators if place < at]
+    if len(numbers) != 1 or (before and before[0][0] not in ("=", after[0])):
+        return None
+    value = _bounded(Value(rule.id, first, last, ""), after, numbers[0])
+    value.unit = _unit_after(parts, at)
+    return [value]
+
+
+def window(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """A window in time; the same words before another unit bound a quantity (within 2.5 x ULN)."""
+    parts = _parts(lexemes, first, last)
+    said = lexemes.values[first].value
+    if rule.id == "window_one":
+        value = _bounded(Value(rule.id, first, last, ""), "<=", 1.0)
+        value.unit = lexemes.values[last - 1]
+        value.comparator, value.windowed = "within", said
+        return [value]
+    if not parts.numbers or any(len(found) != 1 for _, found in parts.numbers) or not parts.units:
+        return None
+    unit = parts.units[-1][1]
+    numbers = [found[0] for _, found in parts.numbers]
+    if unit.ucum not in TIME_UNITS:
+        if said != "within" or len(numbers) != 1 or parts.comparators:
+            return None
+        value = _bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
+        value.unit = unit
+        return [value]
+    if len(numbers) == 2:
+        value = Value(rule.id, first, last, "range", min(numbers), max(numbers), True, True)
+    elif parts.comparators and parts.comparators[0][1][0] == ">":
+        value = _bounded(Value(rule.id, first, last, ""), parts.comparators[0][1], numbers[0])
+    else:
+        value = _bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
+        value.comparator = "within"
+    value.unit, value.windowed = unit, said
+    return [value]
+
+
+def limit(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """``above the ULN``: a multiple of one that the text does not write."""
+    relative = lexemes.values[last - 1].value
+    at = first + (lexemes.codes[first] == "n")
+    comparator = operator(lexemes.values[at])
+    if lexemes.codes[first] == "n":
+        comparator = _NEGATED.get(comparator, "?")
+    if comparator not in _FLIP or comparator == "=":
+        return None
+    if relative == "normal":
+        relative = "ULN" if comparator[0] == ">" else "LLN"
+    value = _bounded(Value(rule.id, first, last, ""), comparator, 1.0)
+    if relative == "LLOD":
+        value.low = value.high = None
+        value.low_inclusive = value.high_inclusive = None
+    else:
+        value.flags.append("implicit_multiple")
+    start, end = lexemes.starts[last - 1], lexemes.ends[last - 1]
+    value.unit = UnitMatch(None, start, end, relative, 1.0, lexemes.text[start:end])
+    return [value]
+
+
+def bare(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """A number whose comparator is not written, or was lost."""
+    numbers = lexemes.values[first]
+    if lexemes.codes[first - 1 : first] == "m" or len(numbers) > 3:
+        return None
+    if len(numbers) > 1:
+        if lexemes.codes[first - 1 : first] in ("k", "s", "f"):
+            return [Value(rule.id, first, last, "set", values=numbers, explicit=False)]
+        return None
+    value = _bounded(Value(rule.id, first, last, ""), "=", numbers[0])
+    value.unit = lexemes.values[last - 1] if last - first == 2 else None
+    value.explicit = False
+    return [value]
+
+
+BUILDERS: dict[str, Callable[[Lexemes, Rule, int, int], list[Value] | None]] = {
+    "pair": pair,
+    "number_set": number_set,
+    "fraction": fraction,
+    "single": single,
+    "single_after": single_after,
+    "window": window,
+    "limit": limit,
+    "bare": bare,
+}
+
+
+def read(lexemes: Lexemes, rules: tuple[Rule, ...]) -> list[Value]:
+    """Every value of the text, in its order. Time is linear in the number of lexemes, since no
+    template reaches further than a dozen of them."""
+    found: list[Value] = []
+    codes = lexemes.codes
+    at = 0
+    while True:
+        begin = _BEGIN.search(codes, at)
+        if begin is None:
+            return found
+        at = begin.start()
+        for rule in rules:
+            match = rule.pattern.match(codes, at)
+            if match is None:
+                continue
+            values = BUILDERS[rule.builder](lexemes, rule, at, match.end())
+            if values:
+                for value in values:
+                    _place(lexemes, value)
+                found.extend(values)
+                at = match.end()
+                break
+        else:
+            at += 1
+
+
+def _place(lexemes: Lexemes, value: Value) -> None:
+    """The characters of the value: from its comparator or number to its unit or trailing words."""
+    first, last = value.first, value.last
+    codes = lexemes.codes
+    while first < last - 1 and codes[first] in "fks,.:wah|&r" and value.rule != "chained":
+        first += 1
+    while last - 1 > first and codes[last - 1] in "f,(a":
+        last -= 1
+    value.start, value.end = lexemes.starts[first], lexemes.ends[last - 1]
