@@ -45,8 +45,6 @@ EXIT_INCOMPLETE = 5
 EXIT_CHANGES = 10
 EXIT_INTERRUPTED = 130
 
-# The registry's own pattern of an id (OpenAPI of API 2.0.3: path parameter nctId), in its full width.
-_NCT_PATTERN = re.compile(r"NCT\d{8}", re.IGNORECASE)
 # Ids from NCT99000001 on are given to this project's invented trials only: the registry is far from them.
 _SYNTHETIC_PATTERN = re.compile(r"\bNCT99\d{6}\b")
 
@@ -67,12 +65,12 @@ class CommandError(Exception):
 def as_nct_id(value: str) -> str:
     """A ClinicalTrials.gov id in capitals: ``type=as_nct_id`` of a click argument or option.
 
-    Checked before it can reach a URL, a path or a query. Raises CommandError for anything else.
+    Checked before it can reach a URL, a path or a query. Raises harvest.errors.InvalidTrialId.
     """
-    text = value.strip()
-    if not _NCT_PATTERN.fullmatch(text):
-        raise CommandError(f"{text[:60]!r} is no NCT id: that is NCT and eight digits, as in NCT06886919")
-    return text.upper()
+    # Imported here: --help needs no room.
+    from harvest.trial_id import nct_id
+
+    return nct_id(value)
 
 
 @dataclass(frozen=True, slots=True)
