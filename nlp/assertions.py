@@ -1,0 +1,413 @@
+"""Read the clauses of one statement: facts, items, and the conditions and exceptions that hang on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nlp import clauses, facts
+from nlp.clauses import Join, Segment, Token
+from nlp.draft import Draft
+from nlp.logic import TRUE, Clause, all_of, any_of, negate, tree
+from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread
+
+_ANCHOR = re.compile(
+    r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
+    r"|ago|old|in|for|to|during)\b[^,;()]*"
+)
+_NOMINAL_EXCEPTION = re.compile(
+    r"(?:excluding|other than|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
+)
+_ADEQUATE = re.compile(
+    r"(?:adequate|good|sufficient|normal|acceptable|satisfactory|preserved|appropriate|proper)\b.*\b(?:function\w*"
+    r"|reserve|stability|status|values?|counts?|parameters?|ha?ematolog\w+|coagulation|capacity|levels?|organs?)\b"
+)
+_FURTHER = re.compile(
+    r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
+)
+_EITHER = re.compile(r"\bor\b")
+_BOTH = re.compile(r"\band\b|&")
+
+
+class Asserter:
+    """Reads statements of one criterion. ``governing`` are the time windows of a list's introduction."""
+
+    def __init__(self, text: str, drafts: list[Draft], section: Section) -> None:
+        self.text = text
+        self.lower = clauses.lower_same_length(text)
+        self.drafts = drafts
+        self.section = section
+        self.tokens = clauses.tokens(text, self.lower, clauses.atoms(drafts))
+        self.governing: list[int] = []
+        self.demands: list[tuple[Expression, Expression]] = []
+        self.left: list[Span] = []
+
+    def clauses(self, low: int, high: int, start: int, end: int) -> list[Clause]:
+        """The assertions of ``tokens[low:high]`` (``text[start:end]``), in text order."""
+        pieces = clauses.segments(self.text, self.tokens, low, high, start, end)
+        pieces = self._without_notes(pieces)
+        _carry(pieces)
+        out: list[Clause] = []
+        phrase: list[Segment] = []
+        leading: Expression | None = None
+        index = 0
+        while index < len(pieces):
+            piece = pieces[index]
+            index += 1
+            if piece.part in ("condition", "exception"):
+                span = [piece]
+                while index < len(pieces) and pieces[index].part == piece.part and not pieces[index].opens:
+                    span.append(pieces[index])
+                    index += 1
+                if self._belongs_to_phrase(span, phrase, out):
+                    phrase.extend(span)
+                    continue
+                self._flush(phrase, out, leading)
+                leading = self._attach(span, out, leading)
+            elif self._holds_items(piece):
+                self._measured(piece, phrase, out, leading)
+            elif piece.part != "definition" or not phrase:
+                phrase.append(piece)
+        self._flush(phrase, out, leading)
+        if leading is not None and not out:
+            out.append(Clause(TRUE, condition=leading))
+        return out
+
+    def _without_notes(self, pieces: list[Segment]) -> list[Segment]:
+        """Leave out what only monitors or allows, where the statement says more than that."""
+        kept: list[Segment] = []
+        for piece in pieces:
+            kinds = {token.kind for token in piece.cues}
+            if "monitoring" in kinds:
+                self._role_of(piece.atoms, "monitoring")
+                while (
+                    kept and not kept[-1].atoms and not kept[-1].brackets and piece.join in ("and", "comma")
+                ):
+                    piece = kept.pop()
+            elif "allowance" in kinds and piece.part == "main" and len(pieces) > 1 and not piece.measured:
+                if any(other.measured for other in pieces if other.part == "main"):
+                    continue
+                kept.append(piece)
+            else:
+                kept.append(piece)
+        return kept
+
+    def _role_of(self, atoms: Sequence[Token], role: Role, keep: frozenset[int] = frozenset()) -> None:
+        for token in atoms:
+            for index in token.drafts:
+                if self.drafts[index].role == "requirement" and index not in keep:
+                    self.drafts[index].role = role
+
+    def set_role(self, low: int, high: int, role: Role, keep: frozenset[int] = frozenset()) -> None:
+        """Say that the drafts of ``tokens[low:high]`` are no requirements of their own."""
+        self._role_of(self.tokens[low:high], role, keep)
+
+    # -- conditions and exceptions
+
+    def _belongs_to_phrase(self, span: Sequence[Segment], phrase: list[Segment], out: list[Clause]) -> bool:
+        """Whether the words are part of the fact before them ("cancer other than of the skin")."""
+        if not phrase or any(piece.atoms or self._holds_items(piece) for piece in span):
+            return False
+        opener = span[0].opened_by
+        if opener is None:
+            return False
+        if opener.kind == "population":
+            return True
+        return opener.kind == "exception" and bool(_NOMINAL_EXCEPTION.match(self.lower, opener.start))
+
+    def _attach(
+        self, span: Sequence[Segment], out: list[Clause], leading: Expression | None
+    ) -> Expression | None:
+        """Tie a qualifier to the clause before it; returns the one that stands before what follows."""
+        part, start = span[0].part, span[0].start
+        qualifier = self._qualifier(span)
+        if qualifier is None:
+            return leading
+        if not out:
+            if part == "exception":
+                return leading
+            return qualifier if leading is None else all_of([leading, qualifier])
+        last = out[-1]
+        if part == "condition":
+            last.condition = qualifier if last.condition is None else all_of([last.condition, qualifier])
+            self._note(last.drafts, "condition", start, span[-1].end)
+        else:
+            last.exception = qualifier if last.exception is None else any_of([last.exception, qualifier])
+            self._note(last.drafts, "exception", start, span[-1].end)
+        return leading
+
+    def _qualifier(self, span: Sequence[Segment]) -> Expression | None:
+        """The expression of a condition or an exception."""
+        parts: list[Clause] = []
+        phrase: list[Segment] = []
+        for piece in span:
+            piece.part = "main"
+            if self._holds_items(piece):
+                self._measured(piece, phrase, parts, None)
+            else:
+                phrase.append(piece)
+        self._flush(phrase, parts, None)
+        return tree(parts, "inclusion") if parts else None
+
+    def _note(self, indexes: Sequence[int], name: str, start: int, end: int) -> None:
+        span = facts.trim(self.text, start, end)
+        for index in indexes:
+            if getattr(self.drafts[index], name) is None:
+                setattr(self.drafts[index], name, span)
+
+    # -- facts
+
+    def _flush(
+        self, phrase: list[Segment], out: list[Clause], leading: Expression | None, before_items: bool = False
+    ) -> None:
+        """Read the pending segments without thresholds as one or more facts."""
+        if not phrase:
+            return
+        first = phrase[0]
+        parts: list[tuple[Join, int, int]] = []
+        holes: list[Span] = []
+        windows: list[int] = []
+        for piece in phrase:
+            start, end = piece.start, piece.end
+            for token in piece.atoms:
+                match = _ANCHOR.match(self.lower, token.end, end)
+                holes.append((token.start, match.end() if match else token.end))
+                windows += [i for i in token.drafts if clauses.enters(self.drafts[i])]
+            if parts and (piece.part != "main" or piece.join in ("with", "without", "relative", "")):
+                parts[-1] = (parts[-1][0], parts[-1][1], end)
+            else:
+                parts.append((piece.join, start, end))
+        demanded = any(token.kind == "demand" for piece in phrase for token in piece.cues)
+        phrase.clear()
+        times = [Leaf(str(index)) for index in windows or self.governing]
+        found: list[tuple[Join, Expression]] = []
+        for join, start, end in facts.sure_split(self.lower, parts):
+            expression = facts.fact(self.text, self.lower, start, end, holes)
+            if expression is None:
+                continue
+            if before_items and isinstance(expression, Fact) and _ADEQUATE.match(expression.text.lower()):
+                continue
+            found.append((join, expression))
+        if not found and windows:
+            found = [(first.join, TRUE)]
+        for position, (join, expression) in enumerate(found):
+            out.append(
+                Clause(
+                    _timed(expression, times),
+                    join if position else first.join,
+                    first.strong and position == 0,
+                    leading,
+                    demanded=demanded,
+                )
+            )
+
+    # -- items
+
+    def _holds_items(self, piece: Segment) -> bool:
+        return piece.measured or any(self._inside(bracket, "atom") for bracket in piece.brackets)
+
+    def _inside(self, bracket: Token, kind: str) -> bool:
+        low, high = self._within(bracket)
+        return any(token.kind == kind for token in self.tokens[low:high])
+
+    def _within(self, bracket: Token) -> tuple[int, int]:
+        """The tokens inside a bracket."""
+        return self.tokens[bracket.mate].mate + 1, bracket.mate
+
+    def _measured(
+        self, piece: Segment, phrase: list[Segment], out: list[Clause], leading: Expression | None
+    ) -> None:
+        """Read a segment that holds thresholds, in its text or in its brackets."""
+        values = [atom for atom in piece.atoms if atom.kind == "atom"]
+        brackets = [bracket for bracket in piece.brackets if self._inside(bracket, "atom")]
+        clause = Clause(TRUE, piece.join, piece.strong, condition=leading)
+        clause.demanded = any(token.kind == "demand" for token in piece.cues)
+        expressions: list[Expression] = []
+        extra: list[Clause] = []
+        used: list[int] = []
+        if values:
+            self._flush(
+                phrase, out, leading, before_items=piece.join in ("", "comma", "with", "relative", "and")
+            )
+            expression = self._values(piece, values, used)
+            if expression is not None:
+                expressions.append(expression)
+        else:
+            known = len(out)
+            named = [token for token in piece.atoms if token.end <= brackets[0].start]
+            phrase.append(
+                Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part, atoms=named)
+            )
+            if piece.part == "example":
+                phrase[-1].part, phrase[-1].join = "main", "or"
+            self._flush(phrase, out, leading, before_items=True)
+            if len(out) > known:
+                clause = out.pop()
+                expressions.append(clause.expression)
+        for bracket in brackets:
+            self._bracket(bracket, clause, expressions, used, extra, bool(values))
+        for bracket in piece.brackets:
+            if bracket not in brackets:
+                self._plain_bracket(bracket, clause, used)
+        clause.expression, clause.drafts = all_of(expressions), tuple(used)
+        if piece.negated:
+            clause.expression, clause.join = negate(clause.expression), "with"
+        if piece.part == "example":
+            clause.join, clause.strong = "or", True
+        if expressions:
+            out.append(clause)
+        out.extend(extra)
+
+    def _values(self, piece: Segment, values: Sequence[Token], used: list[int]) -> Expression | None:
+        """The conjunction of the values in a segment's own text, and of what surely goes with them."""
+        parts: list[Expression] = []
+        for atom in values:
+            expression, indexes = self._atom(atom)
+            used += indexes
+            if expression is not None:
+                parts.append(expression)
+        if not parts:
+            return None
+        head = facts.frame(self.lower, piece.start, values[0].start)
+        if head.negated and not self.text[head.start : values[0].start].strip(" -:,"):
+            parts = [negate(all_of(parts))]
+        if any(self._is_event(index) for index in used):
+            parts += [Leaf(str(i)) for token in piece.atoms if token.kind == "window" for i in token.drafts]
+        self._rest(piece, values, parts)
+        return all_of(parts)
+
+    def _is_event(self, index: int) -> bool:
+        """Whether an item is something that happens (so that "within 30 days" restricts it)."""
+        draft = self.drafts[index]
+        value = self.lower[draft.value_start : draft.value_end]
+        return draft.kind == "count" or (draft.kind == "ordinal" and "grade" in value) or "grade" in value
+
+    def _rest(self, piece: Segment, values: Sequence[Token], parts: list[Expression]) -> None:
+        """Words after the last value: a further demand, a known context, or words not understood."""
+        start = max(token.end for token in (*piece.atoms, *values))
+        for bracket in piece.brackets:
+            start = max(start, self.tokens[bracket.mate].end)
+        match = _ANCHOR.match(self.lower, start, piece.end)
+        if match:
+            return
+        start, end = facts.trim(self.text, start, piece.end)
+        if start < end and _FURTHER.match(self.lower, start, end):
+            expression = facts.fact(self.text, self.lower, start, end)
+            if expression is not None:
+                parts.append(expression)
+        elif len(self.text[start:end].split()) > 3:
+            self.left.append((start, end))
+
+    def _bracket(
+        self,
+        bracket: Token,
+        clause: Clause,
+        expressions: list[Expression],
+        used: list[int],
+        extra: list[Clause],
+        after_item: bool,
+    ) -> None:
+        """Thresholds in brackets: a condition, a limit under a condition, an alternative, a definition."""
+        low, high = self._within(bracket)
+        close = self.tokens[bracket.mate]
+        if any(token.kind == "assay" for token in self.tokens[low:high]):
+            self.set_role(low, high, "definition")
+            return
+        parts: list[Clause] = []
+        for piece in clauses.statements(self.tokens, low, high, bracket.end, close.start):
+            parts += self.clauses(*piece)
+        if not parts:
+            return
+        if self._demand_in_exclusion(parts):
+            return
+        indexes = [index for part in parts for index in part.drafts]
+        ages = bool(indexes) and all(self.drafts[index].entity_type == "Age" for index in indexes)
+        if after_item and ages and not any(self.drafts[index].entity_type == "Age" for index in used):
+            condition = tree(parts, "inclusion")
+            clause.condition = (
+                condition if clause.condition is None else all_of([clause.condition, condition])
+            )
+            self._note(used, "condition", bracket.end, close.start)
+        elif after_item and (parts[0].join in ("or", "andor") or any(part.condition for part in parts)):
+            extra.extend(parts)
+        else:
+            expressions.append(tree(parts, self.section))
+            used += indexes
+
+    def _demand_in_exclusion(self, parts: list[Clause]) -> bool:
+        """ "(if HBsAg positive, 4 weeks of treatment shall be given)": a demand that is not turned."""
+        if self.section != "exclusion":
+            return False
+        at = next((index for index, part in enumerate(parts) if part.demanded), None)
+        if at is None:
+            return False
+        state = tree(parts[:at], "inclusion") if at else TRUE
+        self.demands.append((state, tree(parts[at:], "inclusion")))
+        return True
+
+    def _plain_bracket(self, bracket: Token, clause: Clause, used: Sequence[int]) -> None:
+        """Brackets without thresholds: a condition or an exception, else words that explain."""
+        low, high = self._within(bracket)
+        if low == high:
+            return
+        opener, close = self.tokens[low], self.tokens[bracket.mate]
+        if (
+            opener.kind not in ("condition", "population", "exception")
+            or self.text[bracket.end : opener.start].strip()
+        ):
+            return
+        found = facts.fact(self.text, self.lower, opener.end, close.start)
+        if found is None:
+            return
+        if opener.kind == "exception":
+            clause.exception = found
+            self._note(used, "exception", bracket.end, close.start)
+        else:
+            clause.condition = found
+            self._note(used, "condition", bracket.end, close.start)
+
+    def _atom(self, atom: Token) -> tuple[Expression | None, list[int]]:
+        """The expression of one value: one leaf, or one for each concept that shares it."""
+        indexes = [index for index in atom.drafts if clauses.enters(self.drafts[index])]
+        if not indexes:
+            return None, []
+        if any("lost_comparator" in self.drafts[index].flags for index in indexes):
+            return Unread(
+                (atom.start, atom.end), "the comparator was lost, so the direction is not known"
+            ), indexes
+        parts: list[Expression] = [Leaf(str(index)) for index in indexes]
+        if len(parts) == 1:
+            return parts[0], indexes
+        spans = sorted(
+            (self.drafts[index].concept_start, self.drafts[index].concept_end) for index in indexes
+        )
+        between = self.lower[spans[0][1] : spans[-1][0]]
+        either = _EITHER.search(between) or (self.section == "exclusion" and not _BOTH.search(between))
+        return (any_of(parts) if either else all_of(parts)), indexes
+
+
+def _timed(expression: Expression, times: Sequence[Expression]) -> Expression:
+    """An event and the time in which it is asked about."""
+    if not times or isinstance(expression, Unread):
+        return expression
+    if isinstance(expression, Not):
+        return Not(all_of([expression.part, *times]))
+    return all_of([expression, *times])
+
+
+def _carry(pieces: list[Segment]) -> None:
+    """Carry a condition, exception or example over the joins that continue it."""
+    leading = True
+    for position in range(1, len(pieces)):
+        before, piece = pieces[position - 1], pieces[position]
+        leading = leading and before.part != "main"
+        if piece.part != "main" or before.part == "main":
+            continue
+        if before.part in ("example", "definition"):
+            if not piece.measured and piece.join in ("comma", "and", "or", "andor"):
+                piece.part = before.part
+        elif piece.join == "comma":
+            if not leading and not piece.measured:
+                piece.part = before.part
+        elif not piece.measured and not (piece.strong and leading):
+            piece.part = before.part

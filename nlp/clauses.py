@@ -1,0 +1,299 @@
+"""Cut one criterion into its grammar: atoms (what the item readers found), marks, statements, segments.
+
+Nothing here decides what a text means; :mod:`nlp.expressions` does. Every function is linear in the
+number of tokens it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nlp.cues import CueMatcher, matcher
+from nlp.draft import Draft
+
+Join = Literal["", "and", "or", "andor", "comma", "but", "with", "without", "relative"]
+Part = Literal["main", "condition", "exception", "example", "definition"]
+
+# Words after which a full stop ends no sentence.
+_ABBREVIATIONS = frozenset(
+    [
+        "e.g",
+        "eg",
+        "i.e",
+        "ie",
+        "vs",
+        "dr",
+        "approx",
+        "resp",
+        "incl",
+        "cf",
+        "no",
+        "nos",
+        "fig",
+        "ca",
+        "al",
+        "st",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "max",
+        "min",
+        "inc",
+        "ltd",
+        "vol",
+        "sec",
+    ]
+)
+_PUNCTUATION = re.compile(
+    r"[(\[]|[)\]]|;|[.!?](?=\s+[\"'(*-]?[A-Z0-9]|[\"')\s]*$)|:(?!\s*\d)|:(?=\s)|,(?!\d{3}(?!\d))"
+)
+_PUNCTUATION_KIND = {
+    "(": "open",
+    "[": "open",
+    ")": "close",
+    "]": "close",
+    ";": "semi",
+    ":": "colon",
+    ",": "comma",
+}
+# A concept that stands further than this before its value is named in another clause (characters).
+_REACH = 80
+_LAST_WORD = re.compile(r"[\w.]*\Z")
+
+STRUCTURE = (
+    "exception", "condition", "population", "allowance", "exclude", "prohibition", "definition", "example", "anyof", "allof",
+    "monitoring", "assay", "demand", "without", "andor", "and", "or", "but", "with", "relative",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Token:
+    """A mark (punctuation or cue word) or an atom. ``mate`` is the index of a bracket's other half."""
+
+    kind: str
+    start: int
+    end: int
+    drafts: tuple[int, ...] = ()
+    mate: int = -1
+
+
+@dataclass(slots=True)
+class Segment:
+    """A run of text between two joins, with the tokens in it that are no joins."""
+
+    start: int
+    end: int
+    join: Join = ""
+    strong: bool = False
+    part: Part = "main"
+    negated: bool = False
+    opened_by: Token | None = None
+    atoms: list[Token] = field(default_factory=list)
+    brackets: list[Token] = field(default_factory=list)
+    cues: list[Token] = field(default_factory=list)
+
+    @property
+    def opens(self) -> bool:
+        """Whether a cue of its own opens it, rather than the one before."""
+        return self.opened_by is not None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a threshold that is no mere time window stands in it."""
+        return any(atom.kind == "atom" for atom in self.atoms)
+
+
+def lower_same_length(text: str) -> str:
+    """Lower case, one character for each character (``İ`` would become two)."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+
+
+def enters(draft: Draft) -> bool:
+    """Whether the draft is a demand of its own: no restatement, definition, allowance, monitoring."""
+    return (
+        draft.role == "requirement"
+        and draft.comparator != "positive_or_negative"
+        and "restated_unit" not in draft.flags
+    )
+
+
+def is_window(draft: Draft) -> bool:
+    """Whether the draft only says when: alone, without an event, it demands nothing."""
+    return draft.entity_type == "Temporal" and draft.comparator == "within"
+
+
+def atoms(drafts: Sequence[Draft]) -> list[Token]:
+    """One token for each value of the text, spanning the concepts that stand beside it.
+
+    Drafts that share a value span are one token ("ALT and AST <= 3 x ULN"). A concept that is named
+    elsewhere, beyond another value, does not stretch the token. Drafts must come in text order.
+    """
+    found: list[Token] = []
+    order = sorted(range(len(drafts)), key=lambda index: (drafts[index].value_start, index))
+    position = 0
+    floor = 0
+    while position < len(order):
+        first = drafts[order[position]]
+        start, end = first.value_start, first.value_end
+        group = []
+        while position < len(order) and drafts[order[position]].value_start < max(end, start + 1):
+            group.append(order[position])
+            end = max(end, drafts[order[position]].value_end)
+            position += 1
+        ceiling = drafts[order[position]].value_start if position < len(order) else None
+        window = all(is_window(drafts[index]) for index in group)
+        if not window:
+            for index in group:
+                draft = drafts[index]
+                if floor <= draft.concept_start < start and start - draft.concept_end <= _REACH:
+                    start = draft.concept_start
+                elif draft.concept_start >= end and (ceiling is None or draft.concept_end <= ceiling):
+                    end = draft.concept_end
+        start = max(start, floor)
+        found.append(Token("window" if window else "atom", start, end, tuple(group)))
+        floor = end
+    return found
+
+
+def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
+    """All marks outside the atoms, and the atoms, in text order, brackets matched."""
+    structure: CueMatcher = matcher(*STRUCTURE)
+    marks = [Token(kind, start, end) for start, end, kind in structure.find(lower)]
+    for match in _PUNCTUATION.finditer(text):
+        sign = match.group()
+        kind = _PUNCTUATION_KIND.get(sign, "stop")
+        if kind == "stop" and not _ends_sentence(lower, match.start()):
+            continue
+        marks.append(Token(kind, match.start(), match.end()))
+    marks.sort(key=lambda token: token.start)
+    merged: list[Token] = []
+    index = 0
+    for mark in marks:
+        while index < len(values) and values[index].end <= mark.start:
+            merged.append(values[index])
+            index += 1
+        if index < len(values) and mark.end > values[index].start:
+            continue
+        if merged and merged[-1].kind != "atom" and mark.start < merged[-1].end:
+            continue
+        merged.append(mark)
+    merged.extend(values[index:])
+    _match_brackets(merged)
+    return merged
+
+
+def _ends_sentence(lower: str, at: int) -> bool:
+    if lower[at] != ".":
+        return True
+    match = _LAST_WORD.search(lower, max(0, at - 12), at)
+    word = match.group() if match else ""
+    if word in _ABBREVIATIONS:
+        return at + 1 >= len(lower.rstrip())
+    return len(word) != 1 or at + 1 >= len(lower.rstrip()) or word.isdigit()
+
+
+def _match_brackets(found: list[Token]) -> None:
+    opened: list[int] = []
+    for index, token in enumerate(found):
+        if token.kind == "open":
+            opened.append(index)
+        elif token.kind == "close" and opened:
+            mate = opened.pop()
+            token.mate, found[mate].mate = mate, index
+
+
+def statements(
+    found: Sequence[Token], low: int, high: int, start: int, end: int
+) -> list[tuple[int, int, int, int]]:
+    """Cut ``found[low:high]`` (text ``start:end``) at semicolons and sentence ends outside brackets.
+
+    Returns (low, high, start, end) of each piece.
+    """
+    pieces = []
+    index, piece_low, piece_start = low, low, start
+    while index < high:
+        token = found[index]
+        if token.kind == "open" and token.mate >= 0:
+            index = token.mate
+        elif token.kind in ("semi", "stop"):
+            pieces.append((piece_low, index, piece_start, token.start))
+            piece_low, piece_start = index + 1, token.end
+        index += 1
+    pieces.append((piece_low, high, piece_start, end))
+    return [piece for piece in pieces if piece[3] > piece[2]]
+
+
+_JOINS: dict[str, Join] = {
+    "and": "and", "or": "or", "andor": "andor", "comma": "comma", "but": "but",
+    "with": "with", "without": "without", "relative": "relative",
+}  # fmt: skip
+_PARTS: dict[str, Part] = {
+    "condition": "condition",
+    "population": "condition", "exception": "exception", "example": "example", "definition": "definition",
+}  # fmt: skip
+
+
+def _after(token: Token, text: str) -> int:
+    """Where the text begins that a mark opens. "for women" opens with "women"."""
+    return text.index(" ", token.start, token.end) if token.kind == "population" else token.end
+
+
+def _compound(segment: Segment, join: Join) -> None:
+    """One join made of several marks: ", and", "and whose", "or with", "but without"."""
+    if join == "without":
+        segment.negated = True
+    if segment.join in ("", "comma"):
+        segment.strong = segment.strong or segment.join == "comma"
+        segment.join = join
+    elif join in ("and", "or", "andor"):
+        segment.join = join
+    else:
+        segment.strong = True
+
+
+def segments(text: str, found: Sequence[Token], low: int, high: int, start: int, end: int) -> list[Segment]:
+    """Cut one statement at its joins and at the cues that open a condition, exception, example or definition."""
+    current = Segment(start, end)
+    done = [current]
+    index = low
+    while index < high:
+        token = found[index]
+        join, part = _JOINS.get(token.kind), _PARTS.get(token.kind)
+        if token.kind == "open" and token.mate >= 0:
+            current.brackets.append(token)
+            index = token.mate
+        elif token.kind in ("atom", "window"):
+            current.atoms.append(token)
+        elif join is not None or part is not None:
+            blank = (
+                not text[current.start : token.start].strip() and not current.atoms and not current.brackets
+            )
+            if blank and current.part == "main":
+                # ", and", "and if", ", unless": one join made of several marks
+                if join is not None:
+                    _compound(current, join)
+                else:
+                    current.part, current.opened_by = part or "main", token
+                current.start = _after(token, text)
+            else:
+                current.end = token.start
+                current = Segment(
+                    _after(token, text), end, join or "", part=part or "main", negated=join == "without"
+                )
+                current.opened_by = token if part is not None else None
+                done.append(current)
+        else:
+            current.cues.append(token)
+        index += 1
+    return [
+        segment
+        for segment in done
+        if segment.atoms or segment.brackets or text[segment.start : segment.end].strip()
+    ]

@@ -1,0 +1,398 @@
+"""From the drafts of one criterion to its expression: what holds for a patient who may enter.
+
+:func:`express` is the way in; :func:`combine` joins the parts of a parent whose list is one of
+alternatives. Offsets are into the folded text of the criterion; leaves name drafts by their index.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from nlp import clauses, facts
+from nlp.assertions import Asserter
+from nlp.clauses import Token
+from nlp.draft import Draft
+from nlp.logic import TRUE, Clause, all_of, any_of, complementary, negate, tree
+from nlp.model import Expression, Fact, If, Leaf, Section, Unread, leaves
+
+_WORD = re.compile(r"[^\W_]+")
+_POPULATION = re.compile(
+    r"\s*(?:(?:all|any|sexually active|fertile|non-?sterili[sz]ed|(?:pre-?|post-?)?menopausal|heterosexual|both|adult"
+    r"|healthy|eligible)\s+)*(?:wom[ae]n|m[ae]n|(?:fe)?males?|girls|boys|wocbp|children|adolescents"
+    r"|(?:patients|subjects|participants|individuals|those|persons|a patient|a subject|a participant)\s+(?:with|who"
+    r"|on|receiving|taking|having|of|aged|without|previously))\b"
+)
+_PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one criterion says. ``coverage``: the share of its words inside items, facts, cues and
+    structure that were understood. Spans are folded offsets; a Leaf's ``item`` is a draft's index."""
+
+    expression: Expression
+    coverage: float
+
+
+@dataclass(slots=True)
+class Statement:
+    """The clauses between two full stops or semicolons, and the force with which they are said."""
+
+    clauses: list[Clause]
+    force: str = "named"
+    condition: Expression | None = None
+    alternative: bool = False
+
+
+def express(
+    text: str, drafts: list[Draft], section: Section, *, logic: str | None = None, heading: str | None = None
+) -> Reading:
+    """Read one criterion.
+
+    ``text`` is folded, ``drafts`` come in text order with offsets into it; ``condition``, ``exception``,
+    ``role`` and ``flags`` of a draft may be filled in. ``logic`` (``any``, ``together``, ``at_least:n``)
+    says that the text introduces a list whose parts :func:`combine` will join: the expression is then
+    what the introduction adds to every part, not negated. ``heading`` is the heading above, if any.
+    """
+    del heading
+    reader = _Reader(text, drafts, "inclusion" if logic else section)
+    expression = reader.introduction() if logic else reader.read()
+    return Reading(expression, reader.coverage(expression))
+
+
+def combine(
+    parent_text: str, children: Sequence[Reading], logic: str, section: Section, own: Reading | None = None
+) -> Expression:
+    """Join the parts of a list under one parent.
+
+    ``logic`` is ``any``, ``together`` (all of them at once) or ``at_least:n``. The children were read in
+    the same section, so those of an exclusion are negated already; what they name is put together and
+    negated once. ``own`` is the parent's text read with the same ``logic``: it is demanded beside the
+    list, or, in an exclusion, must hold together with what the list names.
+    """
+    named = [negate(child.expression) if section == "exclusion" else child.expression for child in children]
+    count = _least(logic, len(named))
+    joined: Expression
+    if count is None:
+        return Unread((0, len(parent_text)), f"a list to be joined by {logic!r} is not understood")
+    if count <= 1:
+        joined = any_of(named)
+    elif count >= len(named):
+        joined = all_of(named)
+    elif math.comb(len(named), count) > 200:
+        return Unread((0, len(parent_text)), f"at least {count} of {len(named)} is too large to write out")
+    else:
+        joined = any_of([all_of(chosen) for chosen in combinations(named, count)])
+    extra = own.expression if own is not None else TRUE
+    if section != "exclusion":
+        return all_of([extra, joined])
+    if extra != TRUE:
+        parts = named if count <= 1 else [joined]
+        joined = any_of([all_of([part, extra]) for part in parts])
+    return negate(joined)
+
+
+def _least(logic: str, size: int) -> int | None:
+    """How many of ``size`` parts must hold."""
+    if logic == "any":
+        return 1
+    if logic in ("together", "all"):
+        return size
+    name, _, number = logic.partition(":")
+    return int(number) if name == "at_least" and number.isdigit() else None
+
+
+class _Reader(Asserter):
+    """Reads the statements of one criterion and joins them."""
+
+    alternatives = False
+
+    def read(self) -> Expression:
+        """The expression of the whole text."""
+        said: list[Statement] = []
+        for low, high, start, end in clauses.statements(self.tokens, 0, len(self.tokens), 0, len(self.text)):
+            statement = self._statement(low, high, start, end)
+            if statement is not None:
+                self._place(said, statement)
+            said += [Statement([Clause(then)], "demand", state) for state, then in self.demands]
+            self.demands.clear()
+            if self.text[end : end + 1] != ";":
+                self.governing, self.alternatives = [], False
+        return self._join(said)
+
+    def introduction(self) -> Expression:
+        """What the introduction of a list adds to each of its parts."""
+        expression = self.read()
+        windows = [index for token in self.tokens if token.kind == "window" for index in token.drafts]
+        if expression == TRUE and windows:
+            return all_of([Leaf(str(index)) for index in windows])
+        if isinstance(expression, Unread):
+            return TRUE
+        return expression
+
+    def coverage(self, expression: Expression) -> float:
+        """Share of the words that are inside nothing unread."""
+        total = len(_WORD.findall(self.text))
+        spans = {leaf.span for leaf in leaves(expression) if isinstance(leaf, Unread)} | set(self.left)
+        if not spans or not total:
+            return 1.0
+        lost = sum(len(_WORD.findall(self.text, start, end)) for start, end in spans)
+        return max(0.0, round(1 - lost / total, 4))
+
+    # -- statements
+
+    def _statement(self, low: int, high: int, start: int, end: int) -> Statement | None:
+        """Read one statement; None where it demands nothing."""
+        colon = self._colon(low, high)
+        if colon is not None:
+            return self._labelled(colon, low, high, start, end)
+        force, at = self._force(low, high)
+        statement = Statement([], force, alternative=self.alternatives)
+        if at is not None and force == "allowance":
+            if not self._beside(at, low):
+                return self._allowed(at, low, high, start, end)
+            statement.force = "named"
+        if force in ("demand", "prohibition") and at is not None:
+            statement.condition = self._population(low, start, at)
+            if statement.condition is not None:
+                low, start = (
+                    (at, self.tokens[at].start) if force == "prohibition" else (at + 1, self.tokens[at].end)
+                )
+        if self.section == "inclusion" and statement.condition is None:
+            low, start = self._population_of(statement, low, high, start)
+        statement.clauses = self.clauses(low, high, start, end)
+        return statement if statement.clauses else None
+
+    def _force(self, low: int, high: int) -> tuple[str, int | None]:
+        """named, demand, prohibition, exclude or allowance, and the token that says so."""
+        relative = False
+        found: tuple[str, int | None] = ("named", None)
+        index = low
+        while index < high:
+            token = self.tokens[index]
+            if token.kind == "open" and token.mate >= 0:
+                index = token.mate
+            elif token.kind in ("allowance", "exclude"):
+                return token.kind, index
+            elif token.kind == "relative":
+                relative = True
+            elif token.kind in ("demand", "prohibition") and found[1] is None:
+                # "diseases that must be treated" is named, not demanded
+                strict = self.lower.startswith(("must", "should", "shall"), token.start)
+                if self.section != "exclusion" or (strict and not relative):
+                    found = (token.kind, index)
+            index += 1
+        return found
+
+    def _beside(self, at: int, low: int) -> bool:
+        """Whether an allowance is only a remark beside limits ("18-70 years, gender not limited")."""
+        comma = False
+        for token in self.tokens[low:at]:
+            if token.kind in ("condition", "population", "exception"):
+                return False
+            comma = token.kind == "comma" or (comma and token.kind != "atom")
+        return comma and any(token.kind == "atom" for token in self.tokens[low:at])
+
+    def _population(self, low: int, start: int, at: int) -> Expression | None:
+        """The group that a demand is restricted to ("Women of childbearing potential must ...")."""
+        demand = self.tokens[at]
+        if any(token.kind in ("atom", "window") for token in self.tokens[low:at]):
+            return None
+        if not _POPULATION.match(self.lower, start, demand.start):
+            return None
+        return facts.fact(self.text, self.lower, start, demand.start)
+
+    def _population_of(self, statement: Statement, low: int, high: int, start: int) -> tuple[int, int]:
+        """ "Women of childbearing potential who have ...": a condition, wherever a statement begins so."""
+        first = next(
+            (i for i in range(low, high) if self.tokens[i].kind in ("relative", "with", "atom")), None
+        )
+        if first is None or self.tokens[first].kind == "atom":
+            return low, start
+        group = facts.fact(self.text, self.lower, start, self.tokens[first].start)
+        if isinstance(group, Fact) and group.concept == "childbearing_potential":
+            statement.condition = group
+            return first + 1, self.tokens[first].end
+        return low, start
+
+    def _allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
+        """An allowance demands nothing, unless it is tied to a condition."""
+        token = self.tokens[at]
+        before = self.clauses(low, at, start, token.start)
+        after = self.clauses(at + 1, high, token.end, end)
+        conditions = [clause.condition for clause in (*before, *after) if clause.condition is not None]
+        subject = before[-1] if before else None
+        if conditions and subject is not None and subject.condition is not None:
+            # "But if the disease progresses, and 5 half-lives have passed, it is allowed"
+            conditions += [clause.expression for clause in before[:-1]]
+        exceptions = [
+            negate(clause.exception) for clause in (*before, *after) if clause.exception is not None
+        ]
+        needs = list(dict.fromkeys([*conditions, *exceptions]))
+        keep = frozenset(int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf))
+        self.set_role(low, high, "allowance", keep)
+        statement = Statement([], "allowance")
+        if needs:
+            statement.condition = all_of(needs)
+            about = subject.expression if subject is not None else None
+            if isinstance(about, Fact) and not _PRONOUN.match(about.text.lower()):
+                statement.clauses = [Clause(about)]
+        return statement
+
+    def _colon(self, low: int, high: int) -> int | None:
+        """The first colon outside brackets, unless an item stands before it."""
+        index = low
+        while index < high:
+            token = self.tokens[index]
+            if token.kind == "open" and token.mate >= 0:
+                index = token.mate
+            elif token.kind == "colon":
+                return index
+            elif token.kind == "atom":
+                return None
+            index += 1
+        return None
+
+    def _labelled(self, colon: int, low: int, high: int, start: int, end: int) -> Statement | None:
+        """``label: what it asks``: the label is structure, or a condition, or governs the list after it."""
+        head = self.tokens[low:colon]
+        before: list[Clause] = []
+        marker = next((i for i in range(low, colon) if self.tokens[i].kind in ("anyof", "allof")), None)
+        if marker is not None:
+            join = next(
+                (
+                    i
+                    for i in range(marker - 1, low - 1, -1)
+                    if self.tokens[i].kind in ("or", "and", "comma", "but")
+                ),
+                None,
+            )
+            if join is not None:
+                before = self.clauses(low, join, start, self.tokens[join].start)
+        condition = self._heading_condition(head, start, self.tokens[colon])
+        windows = [index for token in head if token.kind == "window" for index in token.drafts]
+        if windows:
+            self.governing = windows
+        if marker is not None and self.tokens[marker].kind == "anyof":
+            self.alternatives = True
+        rest = self._statement(colon + 1, high, self.tokens[colon].end, end)
+        if rest is None or not rest.clauses:
+            return Statement(before) if before else rest
+        if condition is not None:
+            rest.condition = condition if rest.condition is None else all_of([condition, rest.condition])
+        if before:
+            rest.clauses[0].join = "or" if self.section == "exclusion" else "and"
+            rest.clauses[0].strong = True
+            rest.clauses = before + rest.clauses
+        rest.alternative = self.alternatives
+        return rest
+
+    def _heading_condition(self, head: Sequence[Token], start: int, colon: Token) -> Expression | None:
+        """ "For participants with HIV:" is a condition on what follows the colon."""
+        if not head or head[0].kind not in ("condition", "population"):
+            return None
+        if self.text[start : head[0].start].strip(" -*"):
+            return None
+        return facts.fact(self.text, self.lower, head[0].end, colon.start)
+
+    # -- joining statements
+
+    def _place(self, said: list[Statement], statement: Statement) -> None:
+        """Add a statement, or work an allowance into the one before it."""
+        if statement.force != "allowance":
+            said.append(statement)
+        elif statement.condition is not None and statement.clauses:
+            # "Patients with brain metastases are eligible if treated"
+            subject = statement.clauses[0].expression
+            said.append(Statement([Clause(If(subject, statement.condition, TRUE))], "demand"))
+        elif statement.condition is not None and said:
+            for clause in said[-1].clauses:
+                clause.exception = statement.condition
+
+    def _join(self, said: list[Statement]) -> Expression:
+        placed: list[Clause] = []
+        for statement in said:
+            statement.clauses = [clause for clause in statement.clauses if not self._merged(clause, placed)]
+        entering: list[Expression] = []
+        options: list[Expression] = []
+        for statement in said:
+            if not statement.clauses:
+                continue
+            for clause in statement.clauses:
+                clause.expression = self._finished(clause)
+            named = tree(statement.clauses, "inclusion" if statement.force == "demand" else self.section)
+            expression = negate(named) if self._turned(statement) else named
+            if statement.condition is not None:
+                expression = If(statement.condition, expression, TRUE)
+            if statement.alternative and self.section == "inclusion":
+                options.append(expression)
+                if len(options) > 1:
+                    continue
+            entering.append(expression)
+        if len(options) > 1:
+            entering[entering.index(options[0])] = any_of(options)
+        return all_of([expression for expression in entering if expression != TRUE])
+
+    def _turned(self, statement: Statement) -> bool:
+        """Whether what the statement names keeps a patient out."""
+        if self.section == "exclusion":
+            return statement.force not in ("demand", "prohibition")
+        return statement.force == "exclude"
+
+    def _finished(self, clause: Clause) -> Expression:
+        """The clause with its condition and exception worked in, as the section needs them."""
+        expression = clause.expression
+        if clause.condition is not None and self.section == "exclusion":
+            expression = all_of([clause.condition, expression])
+        elif clause.condition is not None:
+            expression = If(clause.condition, expression, TRUE)
+        if clause.exception is None:
+            return expression
+        if self.section == "exclusion":
+            return all_of([expression, negate(clause.exception)])
+        return any_of([expression, clause.exception])
+
+    def _merged(self, clause: Clause, placed: list[Clause]) -> bool:
+        """Give a limit under a condition the limit it replaces as its other branch.
+
+        True where the clause went into an earlier one. Clauses of the whole criterion are compared, so
+        that a limit for a group may follow in a sentence of its own.
+        """
+        if clause.condition is None or not clause.drafts:
+            placed.append(clause)
+            return False
+        concepts = self._concepts(clause)
+        for other in placed:
+            if other.condition is None or not other.drafts:
+                continue
+            same = self._concepts(other) & concepts or isinstance(clause.condition, Leaf)
+            if same and complementary(other.condition, clause.condition, self.drafts):
+                other.expression = If(other.condition, other.expression, clause.expression)
+                other.condition, other.drafts = None, other.drafts + clause.drafts
+                return True
+        base = [other for other in placed if other.condition is None and self._concepts(other) & concepts]
+        if not base:
+            placed.append(clause)
+            return False
+        first = base[0]
+        first.expression = If(
+            clause.condition, clause.expression, all_of([other.expression for other in base])
+        )
+        first.drafts = tuple(index for other in base for index in other.drafts)
+        for other in base[1:]:
+            other.expression, other.drafts = TRUE, ()
+        return True
+
+    def _concepts(self, clause: Clause) -> frozenset[str]:
+        """What the clause's items measure: concept ids, or the words where the vocabulary has none."""
+        names = []
+        for index in clause.drafts:
+            draft = self.drafts[index]
+            name = draft.concept or self.lower[max(draft.concept_start, 0) : max(draft.concept_end, 0)]
+            if name:
+                names.append(name)
+        return frozenset(names)

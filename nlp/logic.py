@@ -1,0 +1,122 @@
+"""Build expressions: conjunction, disjunction, negation, precedence, and limits that replace each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nlp.clauses import Join
+from nlp.draft import Draft
+from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Unread
+
+TRUE: Expression = All(())
+FALSE: Expression = AnyOf(())
+_LEVELS = (("or", True), ("and", True), ("or", False), ("and", False))
+
+
+@dataclass(slots=True)
+class Clause:
+    """One assertion, how it hangs on the one before it, and the drafts that it speaks of."""
+
+    expression: Expression
+    join: Join = ""
+    strong: bool = False
+    condition: Expression | None = None
+    exception: Expression | None = None
+    drafts: tuple[int, ...] = ()
+    demanded: bool = False
+
+
+def all_of(parts: Sequence[Expression]) -> Expression:
+    """The conjunction, flat; a single part stays itself."""
+    flat: list[Expression] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, All) else (part,))
+    return flat[0] if len(flat) == 1 else All(tuple(flat))
+
+
+def any_of(parts: Sequence[Expression]) -> Expression:
+    """The disjunction, flat; a single part stays itself."""
+    flat: list[Expression] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, AnyOf) else (part,))
+    return flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
+
+
+def negate(expression: Expression) -> Expression:
+    """What holds where the expression does not, with one ``not`` for each alternative.
+
+    An unread demand stays unread: turned or not, its answer is unknown.
+    """
+    match expression:
+        case Not(part):
+            return part
+        case AnyOf(parts):
+            return all_of([negate(part) for part in parts])
+        case All(()):
+            return FALSE
+        case All(parts) if all(isinstance(part, Not) for part in parts):
+            return any_of([negate(part) for part in parts])
+        case Unread():
+            return expression
+        case If(condition, then, otherwise):
+            return If(condition, negate(then), negate(otherwise))
+    return Not(expression)
+
+
+def tree(parts: Sequence[Clause], section: Section) -> Expression:
+    """Join clauses by precedence: ``with`` binds closest, then ``and``, ``or``, ``, and``, ``, or``."""
+    return _split([part.expression for part in parts], _resolve(parts, section), 0)
+
+
+def _split(expressions: Sequence[Expression], joins: Sequence[tuple[str, bool]], level: int) -> Expression:
+    if len(expressions) == 1 or level == len(_LEVELS):
+        return all_of(expressions)
+    cuts = [index for index in range(1, len(expressions)) if joins[index] == _LEVELS[level]]
+    pieces = [
+        _split(expressions[low:high], joins[low:high], level + 1)
+        for low, high in pairwise([0, *cuts, len(expressions)])
+    ]
+    return any_of(pieces) if _LEVELS[level][0] == "or" else all_of(pieces)
+
+
+def _resolve(parts: Sequence[Clause], section: Section) -> list[tuple[str, bool]]:
+    """The join before each clause as (and | or | with, strong); a comma takes the next join's kind.
+
+    In an exclusion "A, B, and C" names three things, and so does "A and B" where neither is measured.
+    """
+    each = section == "exclusion" and (
+        any(part.join == "comma" for part in parts) or not any(part.drafts for part in parts)
+    )
+    following = ("or" if section == "exclusion" else "and", False)
+    joins: list[tuple[str, bool]] = []
+    for part in reversed(parts):
+        if part.join in ("or", "andor"):
+            following = ("or", part.strong)
+        elif part.join in ("and", "but"):
+            following = ("or" if each and part.join == "and" else "and", part.strong)
+        elif part.join != "comma":
+            joins.append(("with", False))
+            continue
+        joins.append(following)
+    joins.reverse()
+    return joins
+
+
+def complementary(one: Expression, other: Expression, drafts: Sequence[Draft]) -> bool:
+    """Whether two conditions are each other's contrary: the two sexes, or the two sides of one value."""
+    if isinstance(one, Fact) and isinstance(other, Fact):
+        return {one.concept, other.concept} == {"female", "male"}
+    if isinstance(one, Leaf) and isinstance(other, Leaf):
+        first, second = drafts[int(one.item)], drafts[int(other.item)]
+        if first.unit != second.unit or first.concept != second.concept:
+            return False
+        if {first.comparator, second.comparator} in ({">=", "<"}, {">", "<="}):
+            return bound(first) == bound(second)
+    return False
+
+
+def bound(draft: Draft) -> float | None:
+    """The one number of a one-sided draft."""
+    return draft.low if draft.low is not None else draft.high
