@@ -77,10 +77,12 @@ class QueryRefresh:
     data: str | None = field(default=None, init=False)
     since: str | None = field(default=None, init=False)
     problems: list[str] = field(default_factory=list, init=False)
+    _sent_before: int = field(default=0, init=False)
 
     def run(self) -> Report:
         """Bring the search into the archive. Raises what the source raises; what had arrived is kept."""
         self.key = run_log.query_key(self.source.name, self.query)
+        self._sent_before = self.source.client.requests_sent
         self.data = self.source.data_version()
         last = run_log.last_complete(self.archive, self.key)
         if last is not None and not self.full:
@@ -241,7 +243,7 @@ class QueryRefresh:
             self.data,
         )
         unchanged = len(run_log.known_ids(self.archive, self.key))
-        requests = self.source.client.requests_sent
+        requests = self._sent()
         message = f"the registry's data is still that of {self.data}"
         with self.archive.transaction():
             run_log.end(
@@ -256,7 +258,7 @@ class QueryRefresh:
         reach("refresh.before_end")
         complete = not self.problems
         message = "; ".join(self.problems[:5])
-        requests = self.source.client.requests_sent
+        requests = self._sent()
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}
             counts = run_log.end(
@@ -268,11 +270,14 @@ class QueryRefresh:
                 run_log.remember_ids(self.archive, self.key, listed)
         return make_report(self.run_id, self.source.name, complete, self.data, ids, counts, requests, message)
 
+    def _sent(self) -> int:
+        return self.source.client.requests_sent - self._sent_before
+
     def _fail(self, message: str) -> None:
         with self.archive.transaction():
             run_log.end(
                 self.archive, self.run_id, "failed", utc_now(), data=None,
-                requests=self.source.client.requests_sent, message=message,
+                requests=self._sent(), message=message,
             )  # fmt: skip
 
 

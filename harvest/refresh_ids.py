@@ -32,6 +32,7 @@ class IdRefresh:
     data: str | None = field(default=None, init=False)
     problems: list[str] = field(default_factory=list, init=False)
     done: int = field(default=0, init=False)
+    _sent_before: int = field(default=0, init=False)
 
     def run(self) -> Report:
         """Fetch what the archive does not hold as of the registry's present data.
@@ -40,6 +41,7 @@ class IdRefresh:
         raises. Some ids that do not exist beside others that do: the report is incomplete and names them.
         """
         self.ids = nct_ids(self.ids)
+        self._sent_before = self.source.client.requests_sent
         self.data = self.source.data_version()
         digest = hashlib.sha256(",".join(sorted(self.ids)).encode()).hexdigest()[:16]
         key = f"{self.source.name}:ids:{digest}"
@@ -62,7 +64,7 @@ class IdRefresh:
             with self.archive.transaction():
                 run_log.end(
                     self.archive, self.run_id, "failed", utc_now(), data=None,
-                    requests=self.source.client.requests_sent, message=str(error),
+                    requests=self._sent(), message=str(error),
                 )  # fmt: skip
             raise
 
@@ -146,6 +148,9 @@ class IdRefresh:
         outcome = self.archive.put(prepared, run=self.run_id, origin="fetch", data_version=self.data)
         run_log.note(self.archive, self.run_id, prepared.raw.source_id, outcome)
 
+    def _sent(self) -> int:
+        return self.source.client.requests_sent - self._sent_before
+
     def _keep_page(self, error: UnexpectedShape) -> None:
         with self.archive.transaction():
             self.archive.put_quarantine(
@@ -161,7 +166,7 @@ class IdRefresh:
             self.problems.append(f"not in the registry: {', '.join(missing[:20])}")
         reach("refresh.before_end")
         message = "; ".join(self.problems)
-        requests = self.source.client.requests_sent
+        requests = self._sent()
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}
             counts = run_log.end(

@@ -135,6 +135,15 @@ CREATE TABLE query_id (
   PRIMARY KEY (key, source_id)
 ) STRICT, WITHOUT ROWID;
 
+-- How far a knowledge base (its own token) has read this archive, with one vocabulary.
+CREATE TABLE feed (
+  store      TEXT NOT NULL,
+  vocabulary TEXT NOT NULL,
+  record     INTEGER NOT NULL,
+  log        INTEGER NOT NULL,
+  PRIMARY KEY (store, vocabulary)
+) STRICT, WITHOUT ROWID;
+
 CREATE TRIGGER blob_no_update BEFORE UPDATE ON blob BEGIN SELECT RAISE(ABORT, 'the archive is append-only'); END;
 CREATE TRIGGER blob_no_delete BEFORE DELETE ON blob BEGIN SELECT RAISE(ABORT, 'the archive is append-only'); END;
 CREATE TRIGGER record_no_update BEFORE UPDATE ON record BEGIN SELECT RAISE(ABORT, 'the archive is append-only'); END;

@@ -350,6 +350,11 @@ def prepare_page(
     return Prepared(raw, trial.version, rest, trial.last_update_posted, trial, dict(validators or {}))
 
 
+def parse(raw: RawRecord) -> Trial:
+    """The trial on an archived page. Raises UnexpectedShape."""
+    return parse_page(raw.body, f"{raw.source} {raw.source_id}", raw.source_id)
+
+
 @dataclass
 class ClinConnect:
     """ClinConnect behind ``base_url``. Give it a client with :data:`PACE`."""
@@ -394,8 +399,8 @@ class ClinConnect:
         )
 
     def parse(self, raw: RawRecord) -> Trial:
-        """The trial on an archived page. Raises UnexpectedShape."""
-        return parse_page(raw.body, f"{raw.source} {raw.source_id}", raw.source_id)
+        """See :func:`parse`."""
+        return parse(raw)
 
 
 def _validators(answer: Answer) -> dict[str, str]:

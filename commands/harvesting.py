@@ -1,0 +1,370 @@
+"""Commands of the harvest: the embedded registry, refresh, import, subjects, runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.knowledge_feed import catch_up, the_reading
+from commands.output import (
+    EXIT_BAD_INPUT,
+    EXIT_INCOMPLETE,
+    CommandError,
+    Output,
+    Provenance,
+    Table,
+    output_options,
+)
+from harvest import run_log
+from harvest.archive import Archive
+from harvest.http import Client, Politeness
+from harvest.refresh import Report, refresh_query
+from harvest.refresh_ids import refresh_ids
+from harvest.run_lock import run_lock
+from harvest.sources import clinconnect, ctgov
+from harvest.sources.base import Query
+from harvest.sources.ctgov_record import utc_now
+from harvest.trial_id import nct_ids
+from kb.build import BuildReport
+
+SOURCES = {"ctgov": "ClinicalTrials.gov", "clinconnect": "ClinConnect", "files": "files"}
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+
+def registry_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the registries are, and how fast they are asked."""
+    for option in reversed(
+        (
+            click.option(
+                "--ctgov-url", envvar="TRIALKB_CTGOV_URL", default=ctgov.DEFAULT_URL, show_default=True,
+                show_envvar=True, help="ClinicalTrials.gov, or a registry like it.",
+            ),
+            click.option(
+                "--clinconnect-url", envvar="TRIALKB_CLINCONNECT_URL", default=clinconnect.DEFAULT_URL,
+                show_default=True, show_envvar=True, help="ClinConnect, or a host like it.",
+            ),
+            click.option(
+                "--pace", type=click.FloatRange(min=0), envvar="TRIALKB_PACE", show_envvar=True,
+                help="Requests a second to one host, 0 = no limit.  [default: 1; ClinConnect 0.2]",
+            ),
+            click.option(
+                "--contact", envvar="TRIALKB_CONTACT", show_envvar=True,
+                help="Your mail address or URL, told to the registry with each request.",
+            ),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A search in the fields of ClinicalTrials.gov."""
+    for option in reversed(
+        (
+            click.option("--cond", default="", help="Condition, e.g. lupus."),
+            click.option("--intr", default="", help="Intervention, e.g. CAR-T."),
+            click.option("--term", default="", help="Any other words."),
+            click.option("--sponsor", default="", help="Sponsor or collaborator."),
+            click.option("--status", multiple=True, help="Overall status, e.g. RECRUITING; may be repeated."),
+            click.option("--advanced", default="", help="Expression, e.g. 'AREA[Phase]PHASE1'."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _politeness(pace: float | None, contact: str | None, default_pace: float) -> Politeness:
+    return Politeness(pace=default_pace if pace is None else pace, contact=contact)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr for steps whose number becomes known on the way; silent where that is no terminal."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=hidden, show_pos=True) as bar:
+
+        def step(done: int, total: int | None) -> None:
+            bar.length = max(total or 0, done, 1)
+            bar.update(done - bar.pos)
+
+        yield step
+
+
+def _fill_knowledge_base(output: Output, archive: Archive) -> BuildReport:
+    reading = the_reading()
+    with progress_bar("Reading criteria") as step:
+        return catch_up(output.db, archive, reading, step)
+
+
+def _summary(report: Report) -> str:
+    if report.up_to_date and not (report.new or report.changed):
+        return f"Nothing to do: {report.message}; {report.unchanged} trials unchanged."
+    lines = [
+        f"{label:<10}{len(ids):>6}{': ' + _shortened(ids) if ids else ''}"
+        for label, ids in (
+            ("new", report.new),
+            ("changed", report.changed),
+            ("vanished", report.vanished),
+            ("missing", report.missing),
+            ("left", report.left),
+        )
+        if ids or label in ("new", "changed", "vanished")
+    ]
+    lines.insert(2, f"{'unchanged':<10}{report.unchanged:>6}")
+    if report.drifted:
+        lines.insert(3, f"{'of these':<10}{len(report.drifted):>6} with other derived data, sites or results")
+    if report.older:
+        lines.append(f"{'older':<10}{report.older:>6} versions stored beside newer ones")
+    return "\n".join(lines)
+
+
+def _shortened(ids: tuple[str, ...], most: int = 20) -> str:
+    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
+
+
+def _answer(output: Output, reports: list[Report], built: BuildReport) -> None:
+    """Print what was done; the exit code says whether it was all."""
+    data = [
+        {**{field: getattr(report, field) for field in report.__slots__}, "read": dict(built.counts)}
+        for report in reports
+    ]
+    timestamps = [report.data_version for report in reports if report.data_version]
+    output.emit(
+        data[0] if len(data) == 1 else data,
+        *(_summary(report) for report in reports),
+        Table(["outcome", "trials"], [[k, v] for k, v in sorted(built.counts.items())], "")
+        if output.form == "csv"
+        else "",
+        provenance=Provenance(
+            tuple(SOURCES[report.source] for report in reports), max(timestamps, default=None)
+        ),
+    )
+    problems = "; ".join(report.message for report in reports if report.state != "complete")
+    if problems:
+        raise CommandError(f"incomplete: {problems}", EXIT_INCOMPLETE)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[NCT_ID]...")
+@query_options
+@click.option("--all", "everything", is_flag=True, help="The whole registry.")
+@click.option("--subject", "subject_name", help="A saved search, see 'trialkb subject'.")
+@click.option(
+    "--source", type=click.Choice(["ctgov", "clinconnect"]), default="ctgov", show_default=True,
+    help="ClinConnect takes ids only.",
+)  # fmt: skip
+@click.option("--full", is_flag=True, help="Read all records again, whatever the registry's data version.")
+@click.option("--keep-contacts", is_flag=True, help="Store names and addresses of contacts too.")
+@registry_options
+@output_options
+def refresh(
+    ids: tuple[str, ...],
+    cond: str,
+    intr: str,
+    term: str,
+    sponsor: str,
+    status: tuple[str, ...],
+    advanced: str,
+    everything: bool,
+    subject_name: str | None,
+    source: str,
+    full: bool,
+    keep_contacts: bool,
+    ctgov_url: str,
+    clinconnect_url: str,
+    pace: float | None,
+    contact: str | None,
+    output: Output,
+) -> None:
+    """Fetch trials by id, by search or by subject, and read what is new in them.
+
+    Example: trialkb refresh --cond lupus --intr CAR-T
+    """
+    query = Query(cond, intr, term, sponsor, tuple(each.upper() for each in status), advanced, everything)
+    wanted = nct_ids(ids)
+    given = [bool(wanted), not query.is_empty() or everything, subject_name is not None]
+    if sum(given) != 1:
+        raise click.UsageError("Give ids, or a search (--cond, --intr, ..., --all), or --subject.")
+    if source == "clinconnect" and not wanted:
+        raise click.UsageError("ClinConnect cannot be searched: give ids.")
+    with run_lock(output.archive, "refresh"), Archive.open(output.archive, write=True) as archive:
+        if subject_name is not None:
+            query = _saved(archive, subject_name)
+        with progress_bar("Fetching") as step:
+            if source == "clinconnect":
+                polite = _politeness(pace, contact, clinconnect.PACE)
+                with Client((clinconnect_url,), polite) as client:
+                    site = clinconnect.ClinConnect(client, clinconnect_url)
+                    report = refresh_ids(archive, site, wanted, full=full, progress=step)
+            else:
+                with Client((ctgov_url,), _politeness(pace, contact, 1.0)) as client:
+                    registry_ = ctgov.ClinicalTrialsGov(client, ctgov_url)
+                    if wanted:
+                        report = refresh_ids(
+                            archive, registry_, wanted, keep_contacts=keep_contacts, full=full, progress=step
+                        )
+                    else:
+                        report = refresh_query(
+                            archive, registry_, query, keep_contacts=keep_contacts, full=full, progress=step
+                        )
+        built = _fill_knowledge_base(output, archive)
+    _answer(output, [report], built)
+
+
+def _saved(archive: Archive, name: str) -> Query:
+    saved = run_log.subject(archive, name)
+    if saved is None:
+        raise CommandError(f"no subject {name!r}; 'trialkb subject list' shows them", EXIT_BAD_INPUT)
+    return saved.query
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--keep-contacts", is_flag=True, help="Store names and addresses of contacts too.")
+@output_options
+def import_(path: Path, keep_contacts: bool, output: Output) -> None:
+    """Take records from a file or folder: v2 JSON, .jsonl, .gz, the registry's zip, ClinConnect pages.
+
+    Example: trialkb import ctg-studies.json.zip
+    """
+    from harvest.bulk import import_path
+
+    if not path.exists():
+        raise CommandError(f"{path}: no such file or folder")
+    with run_lock(output.archive, "import"), Archive.open(output.archive, write=True) as archive:
+        with progress_bar("Importing") as step:
+            report = import_path(archive, path, keep_contacts=keep_contacts, progress=step)
+        built = _fill_knowledge_base(output, archive)
+    _answer(output, [report], built)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 = any free port.  [default: 0]")
+@click.option(
+    "--fixtures", type=click.Path(exists=True, path_type=Path), default=FIXTURES,
+    help="A folder of fixtures, or a file of records (.json, .jsonl, .jsonl.gz, .zip).",
+)  # fmt: skip
+@click.option("--faults", type=click.Path(exists=True, path_type=Path), help="A JSON plan of misbehaviour.")
+def registry(port: int, fixtures: Path, faults: Path | None) -> None:
+    """Run the embedded registry on this machine and print its address; Ctrl-C ends it.
+
+    Example: trialkb registry --port 8080
+    """
+    from harvest.local_registry import LocalRegistry, load
+    from harvest.registry_faults import read_plan
+
+    holdings = load(fixtures)
+    server = LocalRegistry(holdings, plan=read_plan(faults) if faults else None, port=port)
+    click.echo(server.url)
+    click.echo(
+        f"{len(holdings.entries)} records, {len(holdings.pages)} pages, data of {holdings.data_timestamp}."
+        f" Use it with --ctgov-url {server.url} --clinconnect-url {server.url} --pace 0",
+        err=True,
+    )
+    sys.stdout.flush()
+    server.serve()
+
+
+@click.group()
+def subject() -> None:
+    """Save searches under a name, and refresh them by it.
+
+    Example: trialkb subject add lupus-cart --cond lupus --intr CAR-T
+    """
+
+
+@subject.command("add")
+@click.argument("name")
+@query_options
+@output_options
+def subject_add(
+    name: str,
+    cond: str,
+    intr: str,
+    term: str,
+    sponsor: str,
+    status: tuple[str, ...],
+    advanced: str,
+    output: Output,
+) -> None:
+    """Save a search under NAME.
+
+    Example: trialkb subject add lupus-cart --cond lupus --intr CAR-T
+    """
+    query = Query(cond, intr, term, sponsor, tuple(each.upper() for each in status), advanced)
+    if query.is_empty():
+        raise click.UsageError(
+            "Give at least one of --cond, --intr, --term, --sponsor, --status, --advanced."
+        )
+    with run_lock(output.archive, "subject"), Archive.open(output.archive, write=True) as archive:
+        run_log.add_subject(archive, name, "ctgov", query, utc_now())
+    output.emit({"subject": name, "query": query.to_json()}, f"Saved. Now: trialkb refresh --subject {name}")
+
+
+@subject.command("list")
+@output_options
+def subject_list(output: Output) -> None:
+    """List the saved searches.
+
+    Example: trialkb subject list
+    """
+    with Archive.open(output.archive) as archive:
+        saved = run_log.subjects(archive)
+    rows = [
+        [
+            each.name,
+            each.known,
+            each.last_run or "never",
+            " ".join(f"{k}={v}" for k, v in each.query.to_json().items()),
+        ]
+        for each in saved
+    ]
+    data = [
+        {"name": s.name, "query": s.query.to_json(), "trials": s.known, "last_run": s.last_run} for s in saved
+    ]
+    output.emit(data, Table(["subject", "trials", "last complete run", "search"], rows))
+
+
+@subject.command("remove")
+@click.argument("name")
+@output_options
+def subject_remove(name: str, output: Output) -> None:
+    """Forget a saved search; its trials stay.
+
+    Example: trialkb subject remove lupus-cart
+    """
+    with run_lock(output.archive, "subject"), Archive.open(output.archive, write=True) as archive:
+        run_log.remove_subject(archive, name)
+    output.emit({"removed": name}, f"Subject {name} removed; its trials stay.")
+
+
+@click.command()
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many, newest first."
+)
+@output_options
+def runs(limit: int, output: Output) -> None:
+    """List the runs of refresh and import, newest first, with what each found.
+
+    Example: trialkb runs --limit 5
+    """
+    with Archive.open(output.archive) as archive:
+        listed = run_log.runs(archive, limit)
+    rows = [
+        [
+            run.id, run.kind, run.started_at, run.state, run.data_after or "", run.requests,
+            " ".join(f"{name} {count}" for name, count in run.counts.items()), run.message[:80],
+        ]
+        for run in listed
+    ]  # fmt: skip
+    columns = ["run", "kind", "started", "state", "data", "requests", "found", "message"]
+    data = [{field: getattr(run, field) for field in run.__slots__} for run in listed]
+    output.emit(data, Table(columns, rows))
+
+
+COMMANDS: tuple[click.Command, ...] = (refresh, import_, registry, subject, runs)
