@@ -51,6 +51,15 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "Ask",
+        "answers",
+        {
+            "show": "Print a trial's criteria as they were read: thresholds marked in the text, evidence, what was not read.",
+            "comparable": "Rank the trials that are comparable to one, and say why, in rows that can be checked.",
+            "compare": "Put trials side by side: one row a concept and population, in canonical units.",
+        },
+    ),
+    (
         "Export",
         "exporting",
         {

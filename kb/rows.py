@@ -42,7 +42,7 @@ _THRESHOLD_WORDS = (
     " unit_text canonical_low canonical_high canonical_unit relative_to value_text value_start value_end"
     " condition_text condition_start condition_end exception_text exception_start exception_end population"
     " window rule flags scale min_value min_inclusive max_value max_inclusive status turned alternative"
-    " branch applies_if"
+    " branch applies_if holds_for"
 )
 THRESHOLD_COLUMNS = tuple(_THRESHOLD_WORDS.split())
 _INSERT_THRESHOLD = f"INSERT INTO threshold({', '.join(THRESHOLD_COLUMNS)}) VALUES ({', '.join('?' * len(THRESHOLD_COLUMNS))})"
@@ -335,6 +335,7 @@ class TrialWriter:
                     item_key(item, by_place.get((item.section, item.criterion))),
                 )
                 + _eligible_values(ranges[item.id])
+                + (item.population or _population(by_place.get((item.section, item.criterion))),)
                 for ordinal, item in enumerate(extraction.items)
             ],
         )
@@ -383,6 +384,10 @@ def _eligible_values(eligible: Any) -> tuple[Any, ...]:
         eligible.branch,
         eligible.applies_if,
     )
+
+
+def _population(criterion: Criterion | None) -> str | None:
+    return None if criterion is None else criterion.population
 
 
 def _flag(value: bool | None) -> int | None:

@@ -11,7 +11,7 @@
 
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
-  value TEXT NOT NULL            -- schema_version, vocabulary, generation (counts writes)
+  value TEXT NOT NULL            -- schema_version, vocabulary, generation (counts writes), made (random)
 ) WITHOUT ROWID;
 
 -- ------------------------------------------------------------------ vocabulary (passed in)
@@ -249,7 +249,8 @@ CREATE TABLE threshold (             -- one item: what one mention says, and wha
   turned         INTEGER NOT NULL,   -- 1: the text names the excluded set, and the range is its complement
   alternative    TEXT,               -- the alternatives of one group share this; NULL: it holds by itself
   branch         INTEGER,            -- which alternative of its group it is part of
-  applies_if     TEXT                -- the condition under which it holds; NULL: always
+  applies_if     TEXT,               -- the condition under which it holds; NULL: always
+  holds_for      TEXT                -- the population of the item, or else of its criterion
 );
 CREATE INDEX threshold_version ON threshold(version_id, concept_id);
 CREATE INDEX threshold_criterion ON threshold(criterion_id);
@@ -273,7 +274,7 @@ CREATE VIEW threshold_view AS        -- one row a threshold of the current versi
   SELECT t.source_id AS trial, h.concept_id AS concept, c.name AS concept_name, h.concept_text,
          h.section, k.path AS criterion, h.role, h.comparator, h.low, h.high, h.unit, h.relative_to,
          h.scale, h.min_value, h.min_inclusive, h.max_value, h.max_inclusive, h.canonical_unit,
-         h.status, h.alternative, h.applies_if, h.population, h.value_text, h.value_start,
+         h.status, h.alternative, h.applies_if, h.holds_for AS population, h.value_text, h.value_start,
          h.value_end, h.rule, h.flags, l.text AS line
   FROM threshold h
   JOIN trial_version v ON v.id = h.version_id JOIN trial t ON t.id = v.trial_id
@@ -298,14 +299,14 @@ CREATE VIEW nodes AS
   UNION ALL SELECT 'condition:' || id, 'condition', name FROM condition
   UNION ALL SELECT 'intervention:' || id, 'intervention', name FROM intervention
   UNION ALL SELECT 'sponsor:' || id, 'sponsor', name FROM sponsor
-  UNION ALL SELECT DISTINCT 'population:' || population, 'population', population FROM threshold WHERE population IS NOT NULL;
+  UNION ALL SELECT DISTINCT 'population:' || holds_for, 'population', holds_for FROM threshold WHERE holds_for IS NOT NULL;
 
 CREATE VIEW edges AS
   SELECT 'trial:' || version_id AS source, 'criterion:' || id AS target, 'HAS' AS kind FROM criterion
   UNION ALL SELECT 'criterion:' || id, 'criterion:' || parent_id, 'PART_OF' FROM criterion WHERE parent_id IS NOT NULL
   UNION ALL SELECT 'criterion:' || criterion_id, 'threshold:' || id, 'STATES' FROM threshold WHERE criterion_id IS NOT NULL
   UNION ALL SELECT 'threshold:' || id, 'concept:' || concept_id, 'ON' FROM threshold WHERE concept_id IS NOT NULL
-  UNION ALL SELECT 'threshold:' || id, 'population:' || population, 'FOR' FROM threshold WHERE population IS NOT NULL
+  UNION ALL SELECT 'threshold:' || id, 'population:' || holds_for, 'FOR' FROM threshold WHERE holds_for IS NOT NULL
   UNION ALL SELECT 'concept:' || id, 'category:' || category_id, 'IN' FROM concept WHERE category_id IS NOT NULL
   UNION ALL SELECT 'trial:' || version_id, 'condition:' || condition_id, 'STUDIES' FROM trial_condition WHERE relation IN ('condition', 'mesh')
   UNION ALL SELECT 'trial:' || version_id, 'intervention:' || intervention_id, 'TESTS' FROM trial_intervention WHERE relation IN ('intervention', 'mesh')
@@ -329,6 +330,17 @@ CREATE TABLE IF NOT EXISTS review (  -- what a person decided about one item of 
   item_key   TEXT NOT NULL,          -- threshold.item_key; '' for something that was missed in this line
   verdict    TEXT NOT NULL CHECK (verdict IN ('correct', 'wrong', 'corrected', 'missed')),
   corrected  TEXT,                   -- the item as it should be read (JSON, nlp.model.Item.to_json keys)
-  undone_at  TEXT                    -- set when the reviewer took it back; nothing is deleted
+  undone_at  TEXT,                   -- set when the reviewer took it back; nothing is deleted
+  line_text  TEXT NOT NULL DEFAULT '', -- the words that were reviewed, should the line itself be gone
+  reading    TEXT                    -- what was read when it was reviewed (JSON, kb/review.py): another reading re-opens it
 );
 CREATE INDEX IF NOT EXISTS review_line ON review(line_hash, item_key);
+
+CREATE TABLE IF NOT EXISTS quality ( -- what a quality report measured, for its trend
+  id          INTEGER PRIMARY KEY,
+  measured_at TEXT NOT NULL,         -- UTC, ISO 8601
+  scope       TEXT NOT NULL,         -- '' for the whole knowledge base, else the subject
+  vocabulary  TEXT NOT NULL,
+  generation  TEXT NOT NULL,         -- of the meta table
+  figures     TEXT NOT NULL          -- JSON object: figure -> number
+);

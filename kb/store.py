@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -50,7 +51,7 @@ SCHEMA_VERSION = 1
 SOURCE_PREFERENCE = ("ctgov",)
 """The registries whose word wins where several sources state one trial; the others follow by name."""
 
-KEPT_TABLES = ("review",)
+KEPT_TABLES = ("review", "quality")
 """Tables that cannot be derived; a rebuild carries them over."""
 
 _TRIAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]{2,39}")
@@ -337,7 +338,7 @@ class Store:
         return str(row[0]) if row[0] else None
 
     def meta(self, key: str) -> str | None:
-        """A value of the meta table: ``schema_version``, ``vocabulary``, ``generation``."""
+        """A value of the meta table: ``schema_version``, ``vocabulary``, ``generation``, ``made``."""
         row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else None
 
@@ -373,7 +374,7 @@ def create_schema(connection: sqlite3.Connection) -> None:
         "BEGIN IMMEDIATE;\n"
         + schema_sql()
         + f"\nINSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}'), ('vocabulary', ''),"
-        " ('generation', '0');\nCOMMIT;"
+        f" ('generation', '0'), ('made', '{secrets.token_hex(8)}');\nCOMMIT;"
     )
 
 

@@ -26,6 +26,10 @@ from kb.lines import name_key
 TESTED_TYPES = frozenset({"DRUG", "BIOLOGICAL", "GENETIC", "COMBINATION_PRODUCT", "DEVICE", "PROCEDURE",
                           "RADIATION", "BEHAVIORAL", "DIETARY_SUPPLEMENT", "DIAGNOSTIC_TEST"})  # fmt: skip
 
+CONDITIONING = ("fludarabine", "cyclophosphamide", "mesna", "tocilizumab", "bendamustine")
+"""Given before or after a cell product (lymphodepletion, cytokine release): there, they are not what is
+tested, and two trials are not alike for sharing them."""
+
 _NOT_TESTED = re.compile(
     r"^(placebo\b|sham\b|saline\b|normal saline\b|standard (of )?(care|treatment|therapy)\b|usual care\b|"
     r"no (intervention|treatment)\b|best supportive care\b|control\b|observation\b)"
@@ -46,6 +50,7 @@ class _Rule:
     kind: str
     value: str
     pattern: re.Pattern[str]
+    needed: tuple[str, ...]  # one of these stands in every text that the pattern matches; (): unknown
     implied: tuple[tuple[str, str], ...]
 
 
@@ -59,8 +64,27 @@ def _rules() -> tuple[_Rule, ...]:
         implied = [("modality", value) for value in entry.get("modality", ()) or entry.get("implies", ())]
         implied += [("target", value) for value in entry.get("target", ())]
         pattern = re.compile(r"(?<![a-z0-9])(?:" + "|".join(entry["patterns"]) + ")")
-        rules.append(_Rule(entry["kind"], entry["value"], pattern, tuple(implied)))
+        needed = [_literal(one) for one in entry["patterns"]]
+        rules.append(
+            _Rule(
+                entry["kind"], entry["value"], pattern, tuple(needed) if all(needed) else (), tuple(implied)
+            )
+        )
     return tuple(rules)
+
+
+_OPTIONAL = re.compile(r"\([^()]*\)[?*]?|\[[^\]]*\](?:\{[^}]*\}|[?*+])?|\\\w|[^\W_][?*]|[^a-z0-9]")
+
+
+def _literal(pattern: str) -> str:
+    """The longest run of letters and digits that any match of a pattern must hold; "" for none.
+
+    Most texts hold none of a rule's runs, and looking for a run is a hundred times quicker than trying
+    the pattern.
+    """
+    if "|" in re.sub(r"\([^()]*\)", "", pattern) or re.search(r"\([^()]*\(", pattern):
+        return ""
+    return max(_OPTIONAL.sub(" ", pattern).split(), key=len, default="")
 
 
 def topics_of(trial: Trial) -> tuple[Topic, ...]:
@@ -74,9 +98,11 @@ def topics_of(trial: Trial) -> tuple[Topic, ...]:
             found.setdefault(("product", name), intervention.name)
     for mesh in trial.intervention_mesh:
         found.setdefault(("product", name_key(mesh.term)), mesh.term)
-    for text in _texts(trial):
-        for topic in read_topics(text):
-            found.setdefault((topic.kind, topic.value), topic.evidence)
+    for topic in read_topics("\n".join(_texts(trial))):
+        found.setdefault((topic.kind, topic.value), topic.evidence)
+    if ("modality", "cell therapy") in found:
+        for drug in CONDITIONING:
+            found.pop(("product", drug), None)
     return tuple(sorted((Topic(kind, value, words) for (kind, value), words in found.items()), key=_order))
 
 
@@ -102,6 +128,8 @@ def read_topics(text: str) -> Iterable[Topic]:
     """The products, targets and modalities that a text names (a title, a draft's heading)."""
     folded = text.lower()
     for rule in _rules():
+        if rule.needed and not any(run in folded for run in rule.needed):
+            continue
         match = rule.pattern.search(folded)
         if match is None:
             continue

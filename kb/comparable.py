@@ -1,0 +1,315 @@
+"""Comparable trials: first find by topic, then compare by threshold. The two are never blended.
+
+Finding gives a score whose parts are readable rows: condition, intervention, words, criterion concepts
+(weights in ``data/similarity.json``). Parts that the asked trial does not have (a draft without registry
+conditions) drop out, and the other weights are scaled up. Comparing then puts the asked trial's
+thresholds beside those of each trial found (:mod:`kb.contrast`); it orders only when asked to.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from harvest.model import Trial
+from kb.axes import AxisIndex, axis_index
+from kb.concepts import ConceptRow, put_concepts
+from kb.contrast import Contrast, axis_limits, contrast
+from kb.errors import BadQuestion
+from kb.limits import Limit, TrialLine, load_limits, load_trial_lines
+from kb.rows import TrialWriter
+from kb.similarity import Finding, rarity, settings
+from kb.store import Store, create_schema
+from kb.terms import term_hash, terms, trial_text
+from kb.textual import Frequencies, cosines, frequencies, load_vectors, shared_words
+from kb.topic import (
+    NOTHING,
+    Features,
+    Grade,
+    concept_grade,
+    concept_weights,
+    condition_grade,
+    features_of,
+    intervention_grade,
+    learn_mesh,
+    load_features,
+)
+from nlp.model import Extraction
+
+SCAN = 20_000
+"""Up to so many trials every one is scored; beyond, those that share a condition, product, target and
+modality, and the best full-text hits."""
+
+Order = Literal["topic", "thresholds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One part of a finding score: ``contribution`` = weight x grade; the reasons add up to the score."""
+
+    part: str
+    grade: str
+    because: str
+    value: float
+    weight: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A trial found. ``in_block``: near enough in condition and intervention to be put in one table."""
+
+    rank: int
+    trial: TrialLine
+    score: float
+    in_block: bool
+    reasons: tuple[Reason, ...]
+    contrast: Contrast
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The trial that is asked about; ``version_id`` None for a draft that is in no registry."""
+
+    trial: Trial
+    extraction: Extraction
+    limits: tuple[Limit, ...]
+    features: Features
+    words: tuple[str, ...]
+    version_id: int | None = None
+
+
+def stored_subject(store: Store, trial_id: str) -> Subject:
+    """A stored trial as the subject. Raises TrialNotFound, BadQuestion."""
+    version_id = store.version_id(trial_id)
+    trial, extraction = store.trial(version_id), store.extraction(version_id)
+    features = features_of(trial, extraction)
+    learn_mesh(store.connection, features)
+    return Subject(
+        trial,
+        extraction,
+        tuple(load_limits(store.connection, [version_id])),
+        features,
+        tuple(terms(trial_text(trial))),
+        version_id,
+    )
+
+
+def limits_of(trial: Trial, extraction: Extraction, concepts: Sequence[ConceptRow] = ()) -> tuple[Limit, ...]:
+    """The limits of a reading that is not stored: it is written to a knowledge base in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        create_schema(connection)
+        put_concepts(connection, concepts)
+        TrialWriter(connection).put(trial, extraction, None, None, None)
+        return tuple(load_limits(connection, [1]))
+    finally:
+        connection.close()
+
+
+def comparable(
+    store: Store,
+    subject: Subject,
+    *,
+    limit: int = 20,
+    order: Order = "topic",
+    block_only: bool = False,
+) -> list[Match]:
+    """The ``limit`` trials most comparable to the subject, best first.
+
+    ``order`` ``topic`` sorts by the finding score; ``thresholds`` takes the trials in the block (the
+    best ``limit`` by topic where no block can be told) and sorts them by threshold similarity.
+    Raises BadQuestion for a subject that says nothing to search by, or a limit below 1.
+    """
+    if limit < 1:
+        raise BadQuestion("the number of trials must be at least 1")
+    finder = _Finder(store, subject)
+    scored = finder.ranked()
+    if block_only:
+        scored = [one for one in scored if one.in_block]
+    if order == "thresholds":
+        scored = [one for one in scored if one.in_block] or scored[: max(limit, 50)]
+    else:
+        scored = scored[:limit]
+    matches = finder.matches(scored)
+    if order == "thresholds":
+        matches.sort(key=lambda match: (-match.contrast.similarity, match.rank))
+        matches = [replace(match, rank=place) for place, match in enumerate(matches[:limit], start=1)]
+    return matches
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    version_id: int
+    score: float
+    in_block: bool
+    grades: tuple[tuple[str, Grade, float], ...]
+
+
+class _Finder:
+    """Scores candidates for one subject."""
+
+    def __init__(self, store: Store, subject: Subject) -> None:
+        self.store = store
+        self.subject = subject
+        self.finding: Finding = settings()[0]
+        self.trials: int = store.connection.execute("SELECT count(*) FROM current_version").fetchone()[0]
+        self.known: Frequencies = frequencies(store.connection)
+        self.weights = self._weights()
+
+    def _weights(self) -> dict[str, float]:
+        """The weights of the parts that the subject has, scaled to add up to 1."""
+        features = self.subject.features
+        has = {
+            "condition": bool(features.conditions or features.mesh),
+            "intervention": bool(features.topics),
+            "text": bool(self.subject.words),
+            "concepts": bool(features.concepts),
+        }
+        present = {part: weight for part, weight in self.finding.weights.items() if has[part]}
+        if not present:
+            raise BadQuestion("this text names no condition, intervention or criterion to search by")
+        total = sum(present.values())
+        return {part: weight / total for part, weight in present.items()}
+
+    def ranked(self) -> list[_Scored]:
+        """Every candidate with its score, best first; equal scores by version."""
+        connection = self.store.connection
+        versions = self._candidates()
+        features = load_features(connection, versions)
+        cosine = cosines(self.subject.words, load_vectors(connection, versions), self.known)
+        concept_rarity = concept_weights(connection, self.trials)
+        unseen = rarity(self.trials, 0)
+        scored = [
+            self._score(version, features[version], float(text), concept_rarity, unseen)
+            for version, text in zip(versions, cosine, strict=True)
+        ]
+        return sorted(scored, key=lambda one: (-one.score, one.version_id))
+
+    def _score(
+        self, version: int, other: Features, text: float, concept_rarity: dict[str, float], unseen: float
+    ) -> _Scored:
+        mine = self.subject.features
+        grades = {
+            "condition": condition_grade(mine, other, self.finding),
+            "intervention": intervention_grade(mine, other, self.finding),
+            "text": Grade(text, "shared words", "") if text > 0 else NOTHING,
+            "concepts": concept_grade(mine, other, concept_rarity, unseen),
+        }
+        block = self.finding.block
+        in_block = all(grades[part].value >= block[part] for part in block)
+        parts = tuple((part, grades[part], weight) for part, weight in self.weights.items())
+        return _Scored(version, sum(grade.value * weight for _, grade, weight in parts), in_block, parts)
+
+    def _candidates(self) -> list[int]:
+        connection, own = self.store.connection, self.subject.version_id
+        if self.trials <= SCAN:
+            rows = connection.execute("SELECT id FROM current_version ORDER BY id")
+            return [row[0] for row in rows if row[0] != own]
+        found: set[int] = set()
+        features = self.subject.features
+        keys = json.dumps(sorted(features.conditions))
+        near = json.dumps(sorted(features.mesh))
+        specific = json.dumps(
+            sorted(key for key, name in features.ancestors.items() if name not in self.finding.too_general)
+        )
+        for sql, values in (
+            ("n.name_key IN (SELECT value FROM json_each(?)) AND l.relation = 'condition'", (keys,)),
+            ("n.mesh_id IN (SELECT value FROM json_each(?)) AND l.relation IN ('mesh', 'ancestor')", (near,)),
+            ("n.mesh_id IN (SELECT value FROM json_each(?)) AND l.relation = 'mesh'", (specific,)),
+        ):
+            found.update(self._some(
+                "SELECT l.version_id FROM condition n JOIN trial_condition l ON l.condition_id = n.id"
+                f" JOIN current_version v ON v.id = l.version_id WHERE {sql}", values,
+            ))  # fmt: skip
+        for kind in ("product", "target"):
+            found.update(self._some(
+                "SELECT l.version_id FROM trial_topic l JOIN current_version v ON v.id = l.version_id"
+                " WHERE l.kind = ? AND l.value IN (SELECT value FROM json_each(?))",
+                (kind, json.dumps(sorted(features.of(kind)))),
+            ))  # fmt: skip
+        found.update(self._by_words())
+        found.discard(own or -1)
+        return sorted(found)
+
+    def _some(self, sql: str, values: Sequence[object]) -> list[int]:
+        return [row[0] for row in self.store.connection.execute(f"{sql} LIMIT {SCAN}", tuple(values))]
+
+    def _by_words(self, words: int = 12, most: int = 2000) -> list[int]:
+        """Trials with a line that holds one of the subject's rarest words."""
+        distinct = sorted(set(self.subject.words))
+        idf = self.known.idf(np.array([term_hash(word) for word in distinct], np.uint32))
+        rarest = [word for _, word in sorted(zip((-idf).tolist(), distinct, strict=True))[:words]]
+        if not rarest:
+            return []
+        query = " OR ".join('"' + word.replace('"', '""') + '"' for word in rarest)
+        return [
+            row[0]
+            for row in self.store.connection.execute(
+                "SELECT DISTINCT k.version_id FROM (SELECT rowid FROM line_fts WHERE line_fts MATCH ? LIMIT ?) f"
+                " JOIN criterion k ON k.line_id = f.rowid JOIN current_version v ON v.id = k.version_id LIMIT ?",
+                (query, most, most),
+            )
+        ]
+
+    def matches(self, scored: Sequence[_Scored]) -> list[Match]:
+        """The readable answer for the trials that are shown."""
+        connection = self.store.connection
+        versions = [one.version_id for one in scored]
+        lines = load_trial_lines(connection, versions)
+        index = axis_index(self.store)
+        limits: dict[int, list[Limit]] = {version: [] for version in versions}
+        for one in load_limits(connection, versions):
+            limits[one.version_id].append(one)
+        return [
+            Match(
+                rank,
+                lines[one.version_id],
+                one.score,
+                one.in_block,
+                self._reasons(one),
+                contrast(self.subject.limits, limits[one.version_id], index),
+            )
+            for rank, one in enumerate(scored, start=1)
+        ]
+
+    def _reasons(self, scored: _Scored) -> tuple[Reason, ...]:
+        reasons = []
+        for part, grade, weight in scored.grades:
+            because = grade.because
+            if part == "text" and grade.value > 0:
+                others = terms(trial_text(self.store.trial(scored.version_id)))
+                shared = shared_words(self.subject.words, others, self.known)
+                because = ", ".join(f"{word} {share:.3f}" for word, share in shared)
+            reasons.append(Reason(part, grade.name, because, grade.value, weight, grade.value * weight))
+        return tuple(reasons)
+
+
+def nearest_by_thresholds(store: Store, subject: Subject, limit: int = 20) -> list[tuple[int, float]]:
+    """(version_id, similarity) of the trials nearest in thresholds over the whole knowledge base.
+
+    A question of its own, not part of finding: what else asks the like of its patients, whatever it treats.
+    """
+    index: AxisIndex = axis_index(store)
+    _, comparing = settings()
+    values = {}
+    for (axis, population), limit_ in axis_limits(subject.limits).items():
+        bound = limit_.bound(axis[1])
+        if population is None and bound is not None:
+            position = comparing.position(bound, comparing.is_linear(limit_.unit, axis[2]))
+            if position is not None:
+                values[axis] = position
+    scores = index.similar(values)
+    if subject.version_id is not None:
+        scores[index.versions == subject.version_id] = -1
+    most = min(limit, len(scores))
+    best = np.argpartition(-scores, most - 1)[:most] if most else np.zeros(0, int)
+    ranked = sorted(
+        ((int(index.versions[place]), float(scores[place])) for place in best), key=lambda p: (-p[1], p[0])
+    )
+    return [pair for pair in ranked if pair[1] > 0]

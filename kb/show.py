@@ -1,0 +1,213 @@
+"""One trial as it was read: the criteria tree, thresholds marked in the text, what was not read, and
+where the criteria and the registry's own age and sex fields contradict each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harvest.model import Trial
+from kb.limits import Limit, TrialLine, load_limits, load_trial_lines, short
+from kb.store import Store
+from nlp.model import Fact, Unread, expression_from_json, leaves
+
+_AGE_FIELD = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day|hour|minute)s?", re.IGNORECASE)
+_YEARS = {
+    "year": 1.0,
+    "month": 1 / 12,
+    "week": 7 / 365.25,
+    "day": 1 / 365.25,
+    "hour": 1 / 8766,
+    "minute": 1 / 525960,
+}
+
+_DAY = 1 / 365.25
+"""Ages in years that differ by less than a day are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Words that put a demand on the patient and were not understood, and why."""
+
+    text: str
+    span: tuple[int, int]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCriterion:
+    """One criterion. ``marked`` is its text with ``[n: ...]`` around the words of its n-th limit
+    (numbered through the trial, ``numbers``)."""
+
+    section: str
+    path: str
+    depth: int
+    heading: str | None
+    population: str | None
+    text: str
+    marked: str
+    span: tuple[int, int]
+    numbers: tuple[int, ...]
+    limits: tuple[Limit, ...]
+    facts: tuple[str, ...]
+    unread: tuple[Unreadable, ...]
+    coverage: float
+    expression: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """The criteria say one thing, a field of the registry another."""
+
+    field: str
+    registry: str
+    criteria: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The whole answer. ``loose`` are limits that stand in no criterion."""
+
+    line: TrialLine
+    trial: Trial
+    vocabulary: str
+    criteria: tuple[ShownCriterion, ...]
+    loose: tuple[Limit, ...]
+    conflicts: tuple[Conflict, ...]
+
+    @property
+    def unread(self) -> int:
+        """How many demands were not read."""
+        return sum(len(criterion.unread) for criterion in self.criteria)
+
+
+def show(store: Store, trial_id: str, source: str | None = None) -> Shown:
+    """A trial's reading; of one source, if given. Raises TrialNotFound, BadQuestion."""
+    return show_version(store, store.version_id(trial_id, source))
+
+
+def show_version(store: Store, version_id: int) -> Shown:
+    """As :func:`show`, for a version id."""
+    trial = store.trial(version_id)
+    limits = load_limits(store.connection, [version_id])
+    numbers = {id(limit): number for number, limit in enumerate(limits, start=1)}
+    at: dict[tuple[str, str | None], list[Limit]] = {}
+    for limit in limits:
+        at.setdefault((limit.evidence.section, limit.evidence.criterion), []).append(limit)
+    shown: list[ShownCriterion] = []
+    depths: dict[int, int] = {}
+    for (
+        key,
+        parent,
+        section,
+        path,
+        heading,
+        population,
+        text,
+        start,
+        end,
+        expression,
+        coverage,
+    ) in store.connection.execute(
+        "SELECT k.id, k.parent_id, k.section, k.path, k.heading, k.population, l.text, k.start_char, k.end_char,"
+        " k.expression, k.coverage FROM criterion k JOIN line l ON l.id = k.line_id WHERE k.version_id = ?"
+        " ORDER BY k.ordinal",
+        (version_id,),
+    ):
+        depths[key] = depths.get(parent, -1) + 1
+        own = at.pop((section, path), [])
+        tree = json.loads(expression)
+        ends = list(leaves(expression_from_json(tree)))
+        shown.append(
+            ShownCriterion(
+                section, path, depths[key], heading, population, text,
+                mark(text, start, [(*limit.evidence.span, numbers[id(limit)]) for limit in own]),
+                (start, end), tuple(numbers[id(limit)] for limit in own), tuple(own),
+                tuple(leaf.text for leaf in ends if isinstance(leaf, Fact)),
+                tuple(
+                    Unreadable(trial.eligibility_text[slice(*leaf.span)], leaf.span, leaf.why)
+                    for leaf in ends if isinstance(leaf, Unread)
+                ),
+                coverage, tree,
+            )
+        )  # fmt: skip
+    vocabulary = store.connection.execute("SELECT vocabulary FROM trial_version WHERE id = ?", (version_id,))
+    return Shown(
+        load_trial_lines(store.connection, [version_id])[version_id],
+        trial,
+        vocabulary.fetchone()[0],
+        tuple(shown),
+        tuple(limit for left in at.values() for limit in left),
+        tuple(registry_conflicts(trial, limits)),
+    )
+
+
+def mark(text: str, origin: int, spans: Sequence[tuple[int, int, int]]) -> str:
+    """``text`` with ``[n: words]`` around each span (raw offsets; ``origin`` is where the text begins).
+
+    Limits that share their words are marked together: ``[3,4: <= 3 x ULN]``. Of overlapping spans the
+    first is marked; the others keep their number in the list below the text.
+    """
+    together: dict[tuple[int, int], list[int]] = {}
+    for start, end, number in spans:
+        together.setdefault((start - origin, end - origin), []).append(number)
+    out, done = [], 0
+    for (start, end), numbers in sorted(together.items()):
+        if start < done or start < 0 or end > len(text):
+            continue
+        out.append(text[done:start])
+        out.append(f"[{','.join(map(str, numbers))}: {text[start:end]}]")
+        done = end
+    out.append(text[done:])
+    return "".join(out)
+
+
+def age_in_years(field: str | None) -> float | None:
+    """A registry age field ("18 Years", "6 Months") in years; None where there is none."""
+    match = _AGE_FIELD.search(field or "")
+    return float(match.group(1)) * _YEARS[match.group(2).lower()] if match else None
+
+
+def registry_conflicts(trial: Trial, limits: Sequence[Limit]) -> list[Conflict]:
+    """Where unconditional age limits of the criteria differ from the registry's age fields, and where the
+    criteria ask for a sex that the registry's field leaves out."""
+    found = []
+    ages = [
+        limit
+        for limit in limits
+        if limit.concept == "age" and limit.comparable and limit.unconditional and not limit.population
+    ]
+    fields = (
+        ("minimum age", trial.minimum_age, "min"),
+        ("maximum age", trial.maximum_age, "max"),
+    )
+    for name, stated, side in fields:
+        registry = age_in_years(stated)
+        for limit in ages:
+            bound = limit.min_value if side == "min" else limit.max_value
+            if bound is None:
+                continue
+            if registry is None:
+                found.append(Conflict(name, "no limit", limit.words(), limit.evidence.quote))
+            elif abs(registry - bound) >= _DAY and not _same_whole_year(registry, limit, side):
+                found.append(Conflict(name, stated or "", limit.words(), limit.evidence.quote))
+    return found
+
+
+def _same_whole_year(registry: float, limit: Limit, side: str) -> bool:
+    """ "< 71 years" and the field "70 Years", "> 17" and "18 Years", say the same in whole years."""
+    if side == "min":
+        return (
+            limit.min_inclusive is False
+            and limit.min_value is not None
+            and short(registry) == short(limit.min_value + 1)
+        )
+    return (
+        limit.max_inclusive is False
+        and limit.max_value is not None
+        and short(registry) == short(limit.max_value - 1)
+    )

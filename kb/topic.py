@@ -1,0 +1,189 @@
+"""What a trial is about, in comparable form, and how near two trials are in each respect."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harvest.model import Trial
+from kb.lines import name_key
+from kb.similarity import Finding, rarity
+from kb.topics import topics_of
+from nlp.model import Extraction, Fact, leaves
+
+
+@dataclass(slots=True)
+class Features:
+    """The topic of one trial. ``conditions`` and ``mesh``/``ancestors`` map keys to names as written."""
+
+    conditions: dict[str, str] = field(default_factory=dict)
+    mesh: dict[str, str] = field(default_factory=dict)
+    ancestors: dict[str, str] = field(default_factory=dict)
+    topics: dict[str, set[str]] = field(default_factory=dict)
+    concepts: set[str] = field(default_factory=set)
+
+    def of(self, kind: str) -> set[str]:
+        """The topic values of a kind: product, target, modality, type."""
+        return self.topics.get(kind, set())
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How near two trials are in one respect: 0 to 1, its name, and what it rests on."""
+
+    value: float
+    name: str
+    because: str
+
+
+NOTHING = Grade(0.0, "none", "")
+
+
+def features_of(trial: Trial, extraction: Extraction) -> Features:
+    """The features of a trial that need not be stored (a draft)."""
+    topics: dict[str, set[str]] = {}
+    for topic in topics_of(trial):
+        topics.setdefault(topic.kind, set()).add(topic.value)
+    concepts = {f"{item.section}:{item.concept}" for item in extraction.items if item.concept}
+    for criterion in extraction.criteria:
+        for leaf in leaves(criterion.expression):
+            if isinstance(leaf, Fact) and leaf.concept:
+                concepts.add(f"{criterion.section}:{leaf.concept}")
+    return Features(
+        {name_key(name): name for name in (*trial.conditions,)},
+        {mesh.id: mesh.term for mesh in trial.condition_mesh},
+        {mesh.id: mesh.term for mesh in trial.condition_ancestors},
+        topics,
+        concepts,
+    )
+
+
+def load_features(connection: sqlite3.Connection, version_ids: Sequence[int]) -> dict[int, Features]:
+    """The features of stored versions, in three queries."""
+    listed = json.dumps(list(version_ids))
+    found = {version_id: Features() for version_id in version_ids}
+    for version_id, relation, key, name, mesh_id in connection.execute(
+        "SELECT l.version_id, l.relation, n.name_key, n.name, n.mesh_id FROM trial_condition l JOIN condition n"
+        " ON n.id = l.condition_id WHERE l.version_id IN (SELECT value FROM json_each(?)) AND l.relation != 'keyword'",
+        (listed,),
+    ):
+        features = found[version_id]
+        if relation == "condition":
+            features.conditions[key] = name
+        else:
+            (features.mesh if relation == "mesh" else features.ancestors)[mesh_id] = name
+    for version_id, kind, value in connection.execute(
+        "SELECT version_id, kind, value FROM trial_topic WHERE version_id IN (SELECT value FROM json_each(?))",
+        (listed,),
+    ):
+        found[version_id].topics.setdefault(kind, set()).add(value)
+    for version_id, section, concept in connection.execute(
+        "SELECT DISTINCT version_id, section, concept_id FROM threshold"
+        " WHERE version_id IN (SELECT value FROM json_each(?)) AND concept_id IS NOT NULL",
+        (listed,),
+    ):
+        found[version_id].concepts.add(f"{section}:{concept}")
+    return found
+
+
+def learn_mesh(connection: sqlite3.Connection, features: Features) -> None:
+    """Give a trial without MeSH terms those whose name is one of its conditions' names."""
+    if features.mesh or not features.conditions:
+        return
+    for mesh_id, name in connection.execute(
+        "SELECT mesh_id, name FROM condition WHERE mesh_id != '' AND name_key IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(features.conditions)),),
+    ):
+        features.mesh[mesh_id] = name
+
+
+def condition_grade(one: Features, other: Features, finding: Finding) -> Grade:
+    """Same condition, parent or child, same branch, or none; symmetric."""
+    grades = finding.condition
+    same = _named(one.mesh, other.mesh) or _named(one.conditions, other.conditions)
+    if same:
+        return Grade(grades["same"], "same condition", same)
+    near = (
+        _named(_specific(one.mesh, finding), _specific(other.ancestors, finding))
+        or _named(_specific(other.mesh, finding), _specific(one.ancestors, finding))
+        or _wording(one.conditions, other.conditions)
+    )
+    if near:
+        return Grade(grades["parent_or_child"], "parent or child condition", near)
+    branch = _named(_specific(one.ancestors, finding), _specific(other.ancestors, finding))
+    if branch:
+        return Grade(grades["same_branch"], "same branch of conditions", branch)
+    return NOTHING
+
+
+def _named(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    return ", ".join(sorted({one[key] for key in one.keys() & other.keys()})[:3])
+
+
+def _specific(terms: Mapping[str, str], finding: Finding) -> dict[str, str]:
+    return {key: name for key, name in terms.items() if name not in finding.too_general}
+
+
+def _wording(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """A condition whose name holds the other's whole ("refractory lupus nephritis", "lupus nephritis")."""
+    for mine, my_name in sorted(one.items()):
+        for theirs, their_name in sorted(other.items()):
+            shorter, longer = sorted((mine, theirs), key=len)
+            if len(shorter) >= 4 and f" {shorter} " in f" {longer} ":
+                return f"{my_name} / {their_name}"
+    return ""
+
+
+def intervention_grade(one: Features, other: Features, finding: Finding) -> Grade:
+    """Same product, same target and modality, same modality, same type, or none; symmetric."""
+    grades = finding.intervention
+    product = one.of("product") & other.of("product")
+    if product:
+        return Grade(grades["same_product"], "same product", _listed(product))
+    target, modality = one.of("target") & other.of("target"), one.of("modality") & other.of("modality")
+    if target and modality:
+        return Grade(
+            grades["same_target_and_modality"],
+            "same target and modality",
+            f"{_listed(target)} {_listed(modality)}",
+        )
+    if modality:
+        return Grade(grades["same_modality"], "same modality", _listed(modality))
+    kind = one.of("type") & other.of("type")
+    if kind:
+        return Grade(grades["same_type"], "same type", _listed(kind))
+    return NOTHING
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(sorted(values)[:3])
+
+
+def concept_weights(connection: sqlite3.Connection, trials: int) -> dict[str, float]:
+    """Rarity of each "section:concept" over the current versions."""
+    return {
+        f"{section}:{concept}": rarity(trials, count)
+        for section, concept, count in connection.execute(
+            "SELECT section, concept_id, count(DISTINCT version_id) FROM current_threshold"
+            " WHERE concept_id IS NOT NULL GROUP BY 1, 2"
+        )
+    }
+
+
+def concept_grade(one: Features, other: Features, weights: Mapping[str, float], unseen: float) -> Grade:
+    """IDF-weighted Jaccard of criterion concepts, inclusion and exclusion kept apart."""
+    shared, union = one.concepts & other.concepts, one.concepts | other.concepts
+    if not shared:
+        return NOTHING
+
+    def weight(keys: Iterable[str]) -> float:
+        return sum(weights.get(key, unseen) for key in keys)
+
+    total = weight(union)
+    if total <= 0:
+        return NOTHING
+    names = sorted(shared, key=lambda key: (-weights.get(key, unseen), key))
+    value = weight(shared) / total
+    return Grade(value, f"{len(shared)} of {len(union)} criterion concepts shared", ", ".join(names[:5]))
