@@ -123,7 +123,7 @@ def _dimensionless(unit: str | None) -> bool:
     return unit is None or unit in ("", "1") or (unit.startswith("{") and unit.endswith("}"))
 
 
-def _within(value: Range, wanted: Range) -> bool | None:
+def lies_within(value: Range, wanted: Range) -> bool | None:
     """True where every value of ``value`` is wanted, False where none is, else None."""
 
     def above(left: float, left_in: bool, right: float, right_in: bool) -> bool:
@@ -241,7 +241,7 @@ def _qualitative(item: Item, one: Measurement) -> Verdict:
 def _against_lod(one: Measurement, wanted: bool) -> Verdict:
     assert one.value is not None
     assert one.lod is not None
-    above = _within(_value_range(one, one.value), Range(low=one.lod, low_inclusive=True))
+    above = lies_within(_value_range(one, one.value), Range(low=one.lod, low_inclusive=True))
     value = None if above is None else above == wanted
     return Verdict(value, f"{one.value:g} against a limit of detection of {one.lod:g}")
 
@@ -323,13 +323,13 @@ def _judge(item: Item, one: Measurement, knowledge: Knowledge) -> Verdict:
     if value is None:
         return Verdict(None, f"{asked}: {problem}", item.concept)
     if item.comparator == "set" and item.values is not None:
-        holds = [_within(value, Range(one, one, True, True)) for one in item.values]
+        holds = [lies_within(value, Range(one, one, True, True)) for one in item.values]
         answer = True if True in holds else (None if None in holds else False)
         nearest = [_miss(value, Range(one, one, True, True)) for one in item.values]
         return Verdict(answer, asked, item.concept, min((m for m in nearest if m is not None), default=None))
     if wanted is None:
         return Verdict(None, f"{asked}: the threshold's numbers make no range")
-    return Verdict(_within(value, wanted), asked, item.concept, _miss(value, wanted))
+    return Verdict(lies_within(value, wanted), asked, item.concept, _miss(value, wanted))
 
 
 def _against_llod_by_result(item: Item, one: Measurement, name: str) -> Verdict:
@@ -351,16 +351,17 @@ def _age(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
     unit = item.unit or "a"
     if wanted is None or item.relative_to is not None:
         return Verdict(None, f"the age demand '{item.value_text}' makes no range")
-    found = _age_range(patient, unit, knowledge)
+    found = age_range(patient, unit, knowledge)
     if found is None:
         return Verdict(None, f"age not known in {unit}; the text says {needed(item)}", "age")
     value, shown = found
     return Verdict(
-        _within(value, wanted), f"age {shown}; the text says {needed(item)}", "age", _miss(value, wanted)
+        lies_within(value, wanted), f"age {shown}; the text says {needed(item)}", "age", _miss(value, wanted)
     )
 
 
-def _age_range(patient: Patient, unit: str, knowledge: Knowledge) -> tuple[Range, str] | None:
+def age_range(patient: Patient, unit: str, knowledge: Knowledge) -> tuple[Range, str] | None:
+    """The patient's age in completed ``unit`` (UCUM), and how it reads; None where it is not known so."""
     if patient.birth_date is not None:
         count = completed(patient.birth_date, patient.as_of, unit)
         return None if count is None else (Range(count, count, True, True), f"{count:g} {unit}")
