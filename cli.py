@@ -60,6 +60,13 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "Screen",
+        "screening",
+        {
+            "screen": "Answer for one patient what each trial's criteria say: true, false or unknown, and why.",
+        },
+    ),
+    (
         "Export",
         "exporting",
         {
