@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nlp.markers import LINE, Entry, read_line
+from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines
 from nlp.model import Section
-from nlp.outline import Outline
-from nlp.runon import split_entry
-from nlp.sections import Block, population, split
+from nlp.outline import Outline, is_title
+from nlp.runon import dashes_run_on, hints, split_entry
+from nlp.sections import Block, names_people, population, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ def logic(text: str, section: Section) -> str:
     if match := _AT_LEAST.search(tail):
         word = (match[1] or match[2]).lower()
         count = int(word) if word.isdigit() else _NUMBER_WORDS[word]
-        return "any" if count == 1 else f"at_least:{count}"
+        if count > 1:
+            return f"at_least:{count}"
+        return "any" if section != "exclusion" else "all"
     if _ANY.search(tail):
         return "any" if section != "exclusion" else "all"
     if section == "exclusion" and _ALL.search(tail):
@@ -67,6 +69,11 @@ def logic(text: str, section: Section) -> str:
 
 _MEETS = re.compile(
     r"(?:meets?|fulfil\w*|satisf\w*|following|as follows|defined (?:as|by)|defined below|below|requirements?|conditions?|criteria)\s*[:：]$",
+    re.IGNORECASE,
+)
+_TOPIC = re.compile(
+    r"(?:criteria|requirements|conditions|characteristics|functions?|values|parameters|measurements|tests|visit ?\d?|part ?\w?|phase ?\w{1,3})$"
+    r"|^(?:ex|in)clusions? (?:criteria )?(?:related to|based on|due to|for)\b|^\(?(?:all|any|one|both) of the following\)?$",
     re.IGNORECASE,
 )
 _DEMAND = re.compile(r"[<>≤≥≦≧=]|\d\s?(?:%|mg|g/|mm|×|x )|\bnegative\b|\bpositive\b", re.IGNORECASE)
@@ -105,30 +112,89 @@ def parse(raw: str, section: str) -> list[Node]:
 
 
 def _entries(raw: str, block: Block) -> list[Entry]:
+    """The entries of a block: its lines, cut where a numbering runs on inside them."""
+    lines = join_wrapped(raw, read_lines(raw, block.start, block.end))
+    adopt_bare_numbers(raw, lines)
+    dashes = dashes_run_on(raw[block.start : block.end])
+    spots = hints(raw, block.start, block.end)
+    if not spots and not dashes:
+        return lines
     entries: list[Entry] = []
-    at = block.start
-    for line in LINE.finditer(raw, block.start, block.end):
-        gap = raw.count("\n", at, line.start()) > 1
-        entry = read_line(raw, line.start(), line.end(), gap)
-        if entry is not None:
+    spot = 0
+    for index, entry in enumerate(lines):
+        while spot < len(spots) and spots[spot] < entry.start:
+            spot += 1
+        if dashes or (spot < len(spots) and spots[spot] < entry.end):
+            after = lines[index + 1] if index + 1 < len(lines) else None
+            entries.extend(split_entry(raw, entry, entries, after, dashes))
+        else:
             entries.append(entry)
-            at = line.end()
     return entries
 
 
+def _flat(entries: list[Entry], texts: list[str], taken: set[str]) -> list[str] | None:
+    """The paths of a block that is one plain list: all bullets alike, or 1., 2., 3.; None if it is not."""
+    first = entries[0]
+    look = (first.indent, first.bullet, first.enum is None)
+    number = first.enum.value if first.enum else 1
+    if taken or number != 1 or first.second:
+        return None
+    for entry, text in zip(entries, texts, strict=True):
+        if (entry.indent, entry.bullet, entry.enum is None) != look or (
+            text[-1] in ":：-." and _COLON.search(text) is not None
+        ):
+            return None
+        if entry.enum is not None and (entry.enum.style != first.enum.style or entry.enum.value != number):  # type: ignore[union-attr]
+            return None
+        number += 1
+    if (
+        first.bullet == ""
+        and first.enum is None
+        and any(is_title(text) and names_people(text) for text in texts)
+    ):
+        return None
+    paths = (
+        [str(index + 1) for index in range(len(entries))]
+        if first.enum is None
+        else [e.enum.label for e in entries if e.enum]
+    )
+    taken.update(paths)
+    return paths
+
+
 def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
-    lines = _entries(raw, block)
-    entries: list[Entry] = []
-    for index, entry in enumerate(lines):
-        entries.extend(split_entry(raw, entry, entries, lines[index + 1] if index + 1 < len(lines) else None))
+    entries = _entries(raw, block)
+    if not entries:
+        return []
     texts = [raw[entry.start : entry.end] for entry in entries]
-    colons = [_COLON.search(text) is not None for text in texts]
-    parents = Outline(entries, texts, colons).parents()
+    if (flat := _flat(entries, texts, taken)) is not None:
+        section, who = block.section, block.population
+        return [
+            Node(
+                path,
+                section,
+                entry.start,
+                entry.end,
+                None,
+                None,
+                None,
+                who,
+                language(text),
+                _kind(text, False, False),
+            )
+            for path, entry, text in zip(flat, entries, texts, strict=True)
+        ]
+    colons = [text[-1] in ":：-." and _COLON.search(text) is not None for text in texts]
+    outline = Outline(entries, texts, colons)
+    parents = outline.parents()
     children: list[list[int]] = [[] for _ in entries]
     for index, parent in enumerate(parents):
         if parent >= 0:
             children[parent].append(index)
-    kinds = [_kind(texts[i], bool(children[i]), colons[i]) for i in range(len(entries))]
+    kinds = [
+        _kind(texts[i], bool(children[i]), colons[i], outline.rank(i) if children[i] else 0)
+        for i in range(len(entries))
+    ]
     paths = _paths(entries, parents, children, kinds, taken, block.population)
     nodes: list[Node] = []
     for index, entry in enumerate(entries):
@@ -158,11 +224,17 @@ def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
     return nodes
 
 
-def _kind(text: str, has_children: bool, colon: bool) -> str:
-    if _NOTE.match(text):
+def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
+    if ("riteri" in text or "RITERI" in text or "ulnerable" in text) and _NOTE.match(text):
         return "note"
+    if rank >= 2:
+        return "heading"
+    if text.lower().strip(" *_") == "and":
+        return "note"  # a lone "AND" between criteria says what holds anyway; a lone "OR" does not
     if has_children and not _DEMAND.search(text):
         if _MEETS.search(text) or (colon and len(text.split()) <= 5):
+            return "heading"
+        if len(text) <= 60 and _TOPIC.search(text):
             return "heading"
     elif colon and not has_children and len(text.split()) <= 3:
         return "heading"
@@ -183,7 +255,7 @@ def _paths(
     roots = [index for index, parent in enumerate(parents) if parent < 0]
     prefix = ""
     firsts = [entry.enum.label for i in roots if (entry := entries[i]).enum]
-    if taken and any(label in taken for label in firsts):
+    if taken and (who or any(label in taken for label in firsts)):
         prefix = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-") if who else "s2"
         while any(path == prefix or path.startswith(prefix + ".") for path in taken):
             prefix += "+"

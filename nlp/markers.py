@@ -17,6 +17,8 @@ WS = rf"[\s{INVISIBLE}]"
 GLYPHS = "•●○◦▪▫■□◆◇►▶▷➢➤➔→✓✔✗✘☐☑☒‣⁃∙⋅・·※★☆" + "\uf0b7\uf0a7\uf0d8\uf0fc\uf076\uf06e"
 BULLETS = GLYPHS + "*+-–—−‐‑§Øo"
 
+_STRIP = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + INVISIBLE
+
 LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _SPACE = re.compile(rf"{WS}*")
 # One bullet: a glyph; or a dash, star, "o" that white space (or, for the dash and the star, a letter) follows.
@@ -58,7 +60,7 @@ class Entry:
     end: int
     gap: bool  # an empty line stands before it
     runon: bool = False
-    depth_hint: str = ""
+    second: Enumerator | None = None  # "6. a. Men ...": the letter behind the number
 
 
 def _number(text: str) -> tuple[str, int, str, tuple[str, int] | None]:
@@ -121,6 +123,43 @@ def column(raw: str, start: int, stop: int) -> int:
     return len(space.expandtabs(4))
 
 
+# The usual line: blanks, one of the usual bullets, a number with a dot, then text that no marker can begin.
+_USUAL = re.compile(
+    r"""([ ]*+)(?:([*•\-])[ ]{1,4})?(?:(\d{1,3})\.[ ]{1,4})?
+    (?![A-Za-z]{1,5}\\?[.):\-]|[A-Za-z]\ |o\ )([A-Za-z≥≤≧≦"'“][^\n]*)|[^\n]+""",
+    re.VERBOSE,
+)
+ODD_BREAK = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+def read_lines(raw: str, start: int, end: int) -> list[Entry]:
+    """The entries of the lines of ``raw[start:end]`` that hold text."""
+    entries: list[Entry] = []
+    gap_at = start
+    if ODD_BREAK.search(raw, start, end):
+        for line in LINE.finditer(raw, start, end):
+            gap = len(raw[gap_at : line.start()].replace("\r\n", "\n")) > 1
+            if (entry := read_line(raw, line.start(), line.end(), gap)) is not None:
+                entries.append(entry)
+                gap_at = line.end()
+        return entries
+    for match in _USUAL.finditer(raw, start, end):
+        at, stop = match.span()
+        if (text_at := match.start(4)) < 0:
+            if (odd := read_line(raw, at, stop, at - gap_at > 1)) is not None:
+                entries.append(odd)
+                gap_at = stop
+            continue
+        space, bullet, number = match.group(1, 2, 3)
+        final = stop
+        if raw[stop - 1].isspace() or raw[stop - 1] in INVISIBLE:
+            final = text_at + len(raw[text_at:stop].rstrip(_STRIP))
+        enum = Enumerator("1.", int(number), str(int(number))) if number else None
+        entries.append(Entry(len(space), bullet or "", enum, text_at, final, at - gap_at > 1))
+        gap_at = stop
+    return entries
+
+
 def read_line(raw: str, start: int, end: int, gap: bool) -> Entry | None:
     """The entry on the line ``raw[start:end]``, or None if it has no text. Up to 6 markers are taken off."""
     space = _SPACE.match(raw, start, end)
@@ -131,6 +170,7 @@ def read_line(raw: str, start: int, end: int, gap: bool) -> Entry | None:
     indent = column(raw, start, at) if at > start else 0
     bullet = ""
     enum: Enumerator | None = None
+    second: Enumerator | None = None
     for _ in range(6):
         found = _BULLET.match(raw, at, end)
         if found:
@@ -143,12 +183,18 @@ def read_line(raw: str, start: int, end: int, gap: bool) -> Entry | None:
                 enum = read
                 at = match.end()
                 continue
+        elif second is None and enum.style[-1] in ".)" and not enum.label.isalpha():
+            match = _ENUM.match(raw, at, end)
+            if match and (read := _accept(raw, match, end)) and read.value == 1 and read.label in "aAiI":
+                second = read
+                at = match.end()
+                continue
         break
     while end > at and (raw[end - 1].isspace() or raw[end - 1] in INVISIBLE):
         end -= 1
     if at >= end:
         return None
-    return Entry(indent, bullet, enum, at, end, gap)
+    return Entry(indent, bullet, enum, at, end, gap, False, second)
 
 
 def _accept(raw: str, match: re.Match[str], end: int) -> Enumerator | None:
@@ -165,3 +211,77 @@ def _accept(raw: str, match: re.Match[str], end: int) -> Enumerator | None:
     if match["multi"] and not match["mdot"] and not follows.isupper():
         return None  # "2.5 mg/dL"
     return read
+
+
+_BARE = re.compile(r"(\d{1,2})\s{1,3}(?=[A-Z][A-Za-z]*\s)")
+_NEXT_LOWER = re.compile(r"[a-z(]")
+_NARROW, _WIDE = 55, 100  # columns at which registries and mail programs wrap
+
+
+def adopt_bare_numbers(raw: str, entries: list[Entry]) -> None:
+    """Read "6 Patient agrees" between items 5. and 7. as item 6: the numbers on both sides prove it."""
+    for index in range(1, len(entries) - 1):
+        entry, before, after = entries[index], entries[index - 1].enum, entries[index + 1].enum
+        if (
+            entry.enum is None
+            and before
+            and after
+            and before.style == after.style
+            and before.value + 2 == after.value
+        ):
+            match = _BARE.match(raw, entry.start, entry.end)
+            if match and int(match[1]) == before.value + 1:
+                entry.enum = Enumerator(before.style, before.value + 1, match[1])
+                entry.start = match.end()
+
+
+def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
+    """Rejoin lines that were wrapped at a common width.
+
+    Joined is an unmarked line that starts in lower case, is indented like the text behind a marker
+    above it, and whose first word would not have fitted on the line before; and only where that
+    happens twice or more in lines of one width. Lists whose items start in lower case stay lists.
+    """
+    widths = [_width(raw, entry) for entry in entries]
+    if len(entries) < 3 or max(widths) > _WIDE + 10:
+        return entries
+    limit = max(widths)
+    wraps = [
+        index
+        for index in range(1, len(entries))
+        if _is_continuation(raw, entries, index, widths[index - 1], limit)
+    ]
+    if len(wraps) < 2:
+        return entries
+    out: list[Entry] = []
+    for index, entry in enumerate(entries):
+        if index in wraps:
+            out[-1].end = entry.end
+        else:
+            out.append(entry)
+    return out
+
+
+def _width(raw: str, entry: Entry) -> int:
+    return entry.end - (raw.rfind("\n", max(0, entry.start - 200), entry.start) + 1)
+
+
+def _is_continuation(raw: str, entries: list[Entry], index: int, width: int, limit: int) -> bool:
+    entry, before = entries[index], entries[index - 1]
+    if (
+        entry.bullet
+        or entry.enum
+        or entry.gap
+        or not _NARROW <= width <= _WIDE
+        or raw[before.end - 1] in ".;:"
+    ):
+        return False
+    text_column = _width(raw, before) - (before.end - before.start)
+    if entry.indent < max(1, text_column - 1):
+        return False
+    word = (
+        entry.end - entry.start
+        if (space := raw.find(" ", entry.start, entry.end)) < 0
+        else space - entry.start
+    )
+    return width + 1 + word > limit - 12 and _NEXT_LOWER.match(raw, entry.start) is not None

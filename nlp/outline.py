@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from nlp.markers import Entry
-from nlp.sections import population
+from nlp.sections import names_people
 
 _AHEAD = 200  # entries that an ambiguous number may look ahead: a bound, so that time stays linear
 _INTRODUCES = re.compile(
@@ -25,6 +25,9 @@ _OPENS_LIST = re.compile(
     r"conditions?|requirements?|functions?|values?|parameters?|these|must|if|with|of|except|exceptions?|having|are|is|when|by|as)\b",
     re.IGNORECASE,
 )
+_MEASURES = re.compile(r"\bfunctions?\b|\bvalues?\b|\bparameters?\b|\blaborator|\bmarrow\b", re.IGNORECASE)
+_PAIR = re.compile(r"\b(?:either|both)(?: of the following)?\s*[:：]$", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _UNFINISHED = re.compile(r"(?:[;；,，、]|\b(?:and|or|AND|OR|and/or))$")
 
 
@@ -71,7 +74,20 @@ class Outline:
             readings.append(entry.enum.alternative)
         found = self._continued(index, readings)
         if found is not None:
-            return self._join(found[0], found[1], index)
+            return self._second(self._join(found[0], found[1], index), index)
+        return self._second(self._opened(index, readings), index)
+
+    def _second(self, parent: int, index: int) -> int:
+        """ "6. a. Men": the letters that go on below are parts of 6."""
+        second = self.entries[index].second
+        if second is not None:
+            indent = self.entries[index].indent
+            self.stack.append(_List(indent, second.style, second.value, index, index, index))
+        return parent
+
+    def _opened(self, index: int, readings: list[tuple[str, int]]) -> int:
+        """The parent of a number that continues no open list."""
+        entry = self.entries[index]
         style, value = readings[0]
         if len(readings) > 1 and readings[1][1] == 1:
             style, value = readings[1]
@@ -145,7 +161,7 @@ class Outline:
             same = top.style == style and not top.value
             if not same and self._introduces(top.last):
                 return self._push(index, style, 0, top.last)
-            if same and self.colons[top.last] and self._opens_soft(index):
+            if same and (self.colons[top.last] or self.rank(top.last) >= 2) and self._opens_soft(index):
                 return self._push(index, style, 0, top.last, soft=True)
         for depth in range(len(stack) - 1, -1, -1):
             held = stack[depth]
@@ -154,19 +170,23 @@ class Outline:
             if held.style == style and not held.value:
                 if held.soft and self._closes(held, index):
                     continue
-                rank = self._rank(held.last)
-                if rank >= 2 and not style and self._rank(index) < rank and depth < len(stack) - 1:
+                rank = self.rank(held.last)
+                if rank >= 2 and not style and self.rank(index) < rank and depth < len(stack) - 1:
                     del stack[depth + 1 :]
                     return self._push(index, style, 0, held.last, soft=True)
                 return self._join(depth, 0, index)
-        if top.value and not (self._rank(index) >= 2 or self._starts_part(index)):
+        if top.value and style:
+            for depth in range(len(stack) - 1, -1, -1):
+                if stack[depth].indent == entry.indent and stack[depth].style and not stack[depth].value:
+                    return self._join(depth, 0, index)  # "-" and "*" of one list, a converter's doing
+        if top.value and not (self.rank(index) >= 2 or self._starts_part(index)):
             return self._push(index, style, 0, top.last)
         return self._push(index, style, 0, top.parent)
 
     def _opens_soft(self, index: int) -> bool:
         """Whether a colon line starts a list of lines that look like itself."""
         head, entry = index - 1, self.entries[index]
-        if self.colons[index] and self._rank(index) >= self._rank(head):
+        if self.colons[index] and self.rank(index) >= self.rank(head):
             return False
         if not entry.bullet:
             return True
@@ -175,7 +195,7 @@ class Outline:
 
     def _closes(self, held: _List, index: int) -> bool:
         """Whether a soft list ends before this entry."""
-        rank, head = self._rank(index), self._rank(held.parent)
+        rank, head = self.rank(index), self.rank(held.parent)
         if rank >= head:
             return True
         if head >= 2:
@@ -183,6 +203,13 @@ class Outline:
         last = self.texts[held.last]
         if self.entries[index].gap and not self.double_spaced and not self.colons[held.last]:
             return True
+        if held.count >= 2 and _PAIR.search(self.texts[held.parent]):
+            return True
+        head_text, text = self.texts[held.parent], self.texts[index]
+        if text.partition(" ")[0] == head_text.partition(" ")[0]:
+            return True  # "Adequate liver function:", ..., "Adequate renal function"
+        if _MEASURES.search(head_text) and _DIGIT.search(self.texts[held.first]) and not _DIGIT.search(text):
+            return True  # a list of laboratory values ends with its last number
         first = self.texts[held.first]
         if first[:1].islower() and self.texts[index][:1].isupper():
             return True
@@ -204,9 +231,12 @@ class Outline:
         text = self.texts[index]
         if _INTRODUCES.search(text[-90:]):
             return True
-        return not self.entries[index].bullet and self.entries[index].enum is None and _is_title(text)
+        listed = index + 1 < len(self.entries) and bool(
+            self.entries[index + 1].bullet or self.entries[index + 1].enum
+        )
+        return not self.entries[index].bullet and self.entries[index].enum is None and is_title(text, listed)
 
-    def _rank(self, index: int) -> int:
+    def rank(self, index: int) -> int:
         """3 an all-capitals heading, 2 a heading that names a population, 1 a colon line, 0 text."""
         if index < 0:
             return 9
@@ -215,17 +245,28 @@ class Outline:
             text = self.texts[index]
             colon = self.colons[index]
             rank = 0
-            if self.entries[index].enum is None and len(text) <= 120 and (colon or _is_title(text)):
-                if text.isupper() and len(text) > 5:
-                    rank = 3
-                elif population(text) and (colon or len(text) <= 40):
-                    rank = 2
-                elif colon:
-                    rank = 1
-            elif colon and self.entries[index].enum is None:
+            if self.entries[index].enum is None and (colon or self._heads_alone(index)):
                 rank = 1
+                if len(text) <= 120 and text.isupper() and len(text) > 5:
+                    rank = 3
+                elif len(text) <= 120 and names_people(text):
+                    rank = 2
+            if not colon and rank == 1:
+                rank = 0
             self.ranks[index] = rank
         return rank
+
+    def _heads_alone(self, index: int) -> bool:
+        """A title without a colon ("Index Participants") that a list or a colon line follows."""
+        entry = self.entries[index]
+        if entry.bullet or index + 1 >= len(self.entries):
+            return False
+        after = self.entries[index + 1]
+        if not is_title(self.texts[index], listed=bool(after.bullet or after.enum)):
+            return False
+        if after.bullet or after.enum or (self.colons[index + 1] and entry.gap == after.gap):
+            return True
+        return entry.gap and after.gap and not self.double_spaced and names_people(self.texts[index])
 
     # ---------------------------------------------------------------- stack
 
@@ -242,10 +283,16 @@ class Outline:
         return held.parent
 
 
-def _is_title(text: str) -> bool:
+def is_title(text: str, listed: bool = False) -> bool:
+    """Whether a line reads as a title: short, unpunctuated, without a comparison.
+
+    ``listed``: a marked list follows, so that "Group 1: metabolic syndrome" is one too.
+    """
     return (
         len(text) <= 60
         and text[-1] not in ".;,；。，"
+        and (listed or text[-1] in ":：" or ":" not in text)
+        and text.lower() not in ("or", "and", "and/or")
         and not any(c in "<>≤≥=" for c in text)
         and text.count(" ") < 7
     )

@@ -1,4 +1,8 @@
-"""Run-on numbering: several numbered items that a site poured into one line."""
+"""Run-on numbering: several numbered or bulleted items that a site poured into one line.
+
+A line is cut only on positive evidence: the number follows the line's own or an open list's, or a
+sequence that starts behind a colon goes on. A lone number, decimals, doses, dates are never items.
+"""
 
 from __future__ import annotations
 
@@ -9,108 +13,148 @@ from nlp.markers import Entry, Enumerator, enumerator
 _CANDIDATE = re.compile(
     r"""(?:
       [(（](?P<in>\d{1,2}|[A-Za-z]|[ivxIVX]{2,5})[)）]
-    | (?<![\w.,(（\-])(?P<out>\d{1,2}|[A-Za-z]|[ivxIVX]{2,5})(?P<delim>\\?\.(?=\s\S|[A-Za-z])|[)）．、])
+    | (?<![\w.,(（\-/])(?P<out>\d{1,2}|[A-Za-z]|[ivxIVX]{2,5})(?P<delim>\\?\.(?=\s\S|[A-Za-z])|[)）．、])
     | (?P<circ>[①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳])
-    )(?P<multi>)(?P<mdot>)\s*(?=\S)""",
+    )(?P<multi>)(?P<mdot>)\s*(?=[^\s.,;:)])""",
     re.VERBOSE,
 )
+# A bullet in mid-line. Not the dots that also multiply or mark decimals.
+_GLYPH = re.compile(r"(?:(?<=\s)|(?<=[.;:,)]))[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8]\s*(?=\S)")
+# "older- Males", "relationship.- Males": a dash that lost the line break before it.
+_DASH = re.compile(r"-(?<=[a-z0-9)\]%.;]{2}-)(?<!\bnon-)(?<!\banti-)(?<!\bpre-)(?<!\bpost-)\s(?=[A-Z])")
 _STRONG = ";；。.:：)）】"
+_GLUE = re.compile(r"(?:[;；,，.。:：)）]\s*)?\b(?:and|or|and/or|AND|OR)$")
+# Where a run-on item can start at all: looked for once in a whole text, so it begins with the rare character.
+_HINT = re.compile(
+    r"[.)）．、](?:(?<=[\s;；:：,，。.)(（][0-9A-Za-z].)|(?<=[\s;；:：,，。.)(（\\][0-9A-Za-z]\\.)|(?<=[\s;；:：,，。.)(（][0-9ivxIVX]{2}.)"
+    r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.))|[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①]"
+)
+
+Mark = tuple[int, int, Enumerator]
+Cut = tuple[int, int, Enumerator | None, str]
 
 
-def split_entry(raw: str, entry: Entry, before: list[Entry], after: Entry | None) -> list[Entry]:
-    """The entry, cut where a consecutive numbering runs on inside it.
+def dashes_run_on(body: str) -> bool:
+    """Whether the text as a whole lost the line breaks before its dashes."""
+    return "- " in body and len(_DASH.findall(body)) >= 3
+
+
+def hints(raw: str, start: int, end: int) -> list[int]:
+    """Positions in ``raw[start:end]`` where a run-on item could start, in order: where none is, no line is cut."""
+    return [match.start() for match in _HINT.finditer(raw, start, end)]
+
+
+def split_entry(
+    raw: str, entry: Entry, before: list[Entry], after: Entry | None, dashes: bool = False
+) -> list[Entry]:
+    """The entry, cut where a list runs on inside it.
 
     ``before`` are the entries of the block so far (their numbers may go on here), ``after`` the next
-    line's. Nothing is cut on a lone number: it must follow the entry's own, an open list's, or start
-    a sequence behind a colon that goes on.
+    line's; ``dashes``: cut at "older- Males" too.
     """
-    marks: list[tuple[int, int, Enumerator]] = []
-    for match in _CANDIDATE.finditer(raw, entry.start, entry.end):
-        if match.end() >= entry.end or match.start() == entry.start:
-            continue
-        found = enumerator(_Fake(match))  # type: ignore[arg-type]
-        if found:
-            marks.append((match.start(), match.end(), found))
-    if not marks:
-        return [entry]
-    cuts = _cuts(raw, entry, marks, before, after)
+    cuts: list[Cut] = []
+    marks = _marks(raw, entry)
+    if marks:
+        cuts = [(start, end, enum, "") for start, end, enum in _cuts(raw, entry, marks, before, after)]
+    cuts.extend((m.start(), m.end(), None, m[0][0]) for m in _GLYPH.finditer(raw, entry.start, entry.end))
+    if dashes:
+        cuts.extend(
+            (m.start(), m.end(), None, entry.bullet or "-")
+            for m in _DASH.finditer(raw, entry.start, entry.end)
+        )
     if not cuts:
         return [entry]
+    cuts.sort(key=lambda cut: cut[0])
+    return _pieces(raw, entry, cuts)
+
+
+def _pieces(raw: str, entry: Entry, cuts: list[Cut]) -> list[Entry]:
     out: list[Entry] = []
-    start, enum = entry.start, entry.enum
+    start, enum, bullet = entry.start, entry.enum, entry.bullet
     runon = entry.runon
-    for at, resume, found in [*cuts, (entry.end, entry.end, None)]:
+    for at, resume, found, glyph in [*cuts, (entry.end, entry.end, None, "")]:
         end = at
         while end > start and raw[end - 1].isspace():
             end -= 1
         if end > start:
-            out.append(
-                Entry(entry.indent, entry.bullet if not runon else "", enum, start, end, entry.gap, runon)
-            )
-        start, enum, runon = resume, found, True
+            gap = entry.gap and not out
+            out.append(Entry(entry.indent, bullet, enum, start, end, gap, runon))
+        start, enum, bullet, runon = resume, found, glyph, True
     return out
 
 
-class _Fake:
-    """A run-on match seen as a match of the line enumerator pattern."""
-
-    def __init__(self, match: re.Match[str]) -> None:
-        self.match = match
-        self.lastgroup = match.lastgroup
-
-    def __getitem__(self, key: str) -> str | None:
-        return self.match[key] or None
+def _marks(raw: str, entry: Entry) -> list[Mark]:
+    marks: list[Mark] = []
+    for match in _CANDIDATE.finditer(raw, entry.start, entry.end):
+        if match.end() < entry.end and match.start() > entry.start:
+            found = enumerator(match)
+            if found:
+                marks.append((match.start(), match.end(), found))
+    return marks
 
 
 def _open_numbers(before: list[Entry]) -> list[tuple[str, int]]:
     """(style, last value) of the numberings that could still go on, outermost first."""
     stack: list[tuple[str, int]] = []
-    for entry in before[-400:]:
-        if entry.enum is None:
-            continue
-        style, value = entry.enum.style, entry.enum.value
-        for depth in range(len(stack) - 1, -1, -1):
-            if stack[depth] == (style, value - 1):
-                del stack[depth:]
-                break
-        stack.append((style, value))
+    for entry in before[-200:]:
+        if entry.enum is not None:
+            _advance(stack, entry.enum.style, entry.enum.value)
     return stack
 
 
-def _cuts(
-    raw: str, entry: Entry, marks: list[tuple[int, int, Enumerator]], before: list[Entry], after: Entry | None
-) -> list[tuple[int, int, Enumerator]]:
+def _advance(stack: list[tuple[str, int]], style: str, value: int) -> None:
+    for depth in range(len(stack) - 1, -1, -1):
+        if stack[depth] == (style, value - 1):
+            del stack[depth:]
+            break
+    stack.append((style, value))
+
+
+def _cuts(raw: str, entry: Entry, marks: list[Mark], before: list[Entry], after: Entry | None) -> list[Mark]:
     stack = _open_numbers(before)
     if entry.enum:
-        own = (entry.enum.style, entry.enum.value)
-        for depth in range(len(stack) - 1, -1, -1):
-            if stack[depth] == (own[0], own[1] - 1):
-                del stack[depth:]
-                break
-        stack.append(own)
-    cuts: list[tuple[int, int, Enumerator]] = []
+        _advance(stack, entry.enum.style, entry.enum.value)
+    upcoming = (after.enum.style, after.enum.value) if after and after.enum else None
+    cuts: list[Mark] = []
+    chained = False  # the line's items follow each other without punctuation
     for number, (start, end, found) in enumerate(marks):
-        ahead = raw[max(entry.start, start - 4) : start].rstrip()[-1:]
+        ahead = raw[max(entry.start, start - 12) : start].rstrip()
+        strong = ahead[-1:] in _STRONG or _GLUE.search(ahead) is not None
         readings = [(found.style, found.value)] + ([found.alternative] if found.alternative else [])
+        rest = marks[number + 1 :]
         for style, value in readings:
-            hit = False
-            for depth in range(len(stack) - 1, -1, -1):
-                if stack[depth] == (style, value - 1) and (
-                    ahead in _STRONG or (depth == len(stack) - 1 and ahead == ",")
-                ):
-                    stack[depth:] = [(style, value)]
-                    hit = True
-                    break
-            if not hit and value == 1 and ahead in ":：;；" and _goes_on(marks[number + 1 :], style):
+            depth = _continues(stack, style, value)
+            if depth is not None:
+                own = depth == len(stack) - 1
+                item = raw[end].isupper() or style[0] == "("
+                bare = own and item and (chained or _goes_on(rest, style, value + 1, upcoming))
+                if not (strong or bare or (own and (ahead[-1:] in ",，" or _is_roman(found.label)))):
+                    continue
+                chained = chained or not strong
+                stack[depth:] = [(style, value)]
+            elif value == 1 and ahead[-1:] in ":：;；" and _goes_on(rest, style, 2, None):
                 stack.append((style, 1))
-                hit = True
-            if hit:
-                cuts.append((start, end, Enumerator(style, value, found.label, None)))
-                break
+            else:
+                continue
+            cuts.append((start, end, Enumerator(style, value, found.label, None)))
+            break
     return cuts
 
 
-def _goes_on(marks: list[tuple[int, int, Enumerator]], style: str) -> bool:
-    return any(
-        (one.style, one.value) == (style, 2) or one.alternative == (style, 2) for _, _, one in marks[:12]
-    )
+def _is_roman(label: str) -> bool:
+    return len(label) > 1 and not label.isdecimal()
+
+
+def _continues(stack: list[tuple[str, int]], style: str, value: int) -> int | None:
+    for depth in range(len(stack) - 1, -1, -1):
+        if stack[depth] == (style, value - 1):
+            return depth
+    return None
+
+
+def _goes_on(marks: list[Mark], style: str, value: int, upcoming: tuple[str, int] | None) -> bool:
+    """Whether the sequence has this number among the next marks, or on the next line."""
+    want = (style, value)
+    if upcoming == want:
+        return True
+    return any((one.style, one.value) == want or one.alternative == want for _, _, one in marks[:12])

@@ -9,9 +9,10 @@ from importlib.resources import files
 from json import loads
 from typing import Literal
 
-from nlp.markers import LINE, WS, Entry, read_line
+from nlp.markers import LINE, ODD_BREAK, WS, Entry, read_line
 from nlp.model import Section, Span
 
+_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 Side = Literal["inclusion", "exclusion", "both"]
 
 
@@ -27,29 +28,34 @@ class Block:
 
 
 @cache
-def _populations() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _populations() -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """One pattern with a group for each population of the data file, and their names."""
     text = files("nlp").joinpath("data/headings.jsonl").read_text(encoding="utf-8")
-    rows = [loads(line) for line in text.splitlines() if line.strip()]
-    return tuple(
-        (re.compile(rf"\b(?:{row['words']})\b", re.IGNORECASE), row["name"])
-        for row in rows
-        if row["kind"] == "population"
-    )
+    rows = [
+        row for line in text.splitlines() if line.strip() and (row := loads(line))["kind"] == "population"
+    ]
+    pattern = "|".join(f"({row['words']})" for row in rows)
+    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), tuple(row["name"] for row in rows)
 
 
 # "Cohort A1", "Arm 2b", "Part B", "Phase III", "LN cohort", "Sub-study A": the text's own name is kept.
 _NAMED = re.compile(
-    r"\b(?:(?:sub-?)?cohorts?|arms?|groups?|parts?|phases?|sub-?stud(?:y|ies)|strat(?:um|a)|stage)\s+"
+    r"\b(?:(?:sub-?)?cohorts?|arms?|groups?|parts?|phases?|sub-?stud(?:y|ies)|strat(?:um|a)|stage|populations?|steps?)\s+"
     r"(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)\b"
     r"(?:\s?(?:,|and|&|or|/|to)\s?(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)\b){0,4}",
     re.IGNORECASE,
 )
+# "For the erectile dysfunction group:", "COVID-19 Survivor Group": the words before cohort, group, patients.
 _OWN_NAME = re.compile(
-    r"\b((?:[A-Za-z/\-]{1,24} ){1,3}(?:sub-?study|cohort|arm|group|patients|participants|subjects))\b",
+    r"^\W{0,3}(?:(?:additional|specific|key|main|only|for|in|the|our|exclusion from|inclusion in)\s+){0,4}"
+    r"(?P<name>(?:(?!(?:will|exclude[ds]?|include[ds]?|of|all|any|who|with|eligible|enrolled|following|other|these|study|and|or|"
+    r"must|may|not|no|are|is|the|each|if|from|to|in|vulnerable|potential|selected|treated|for|our|only|specific|key|main|general|overall|other|both|every)\b)[A-Za-z0-9/\-]{1,24}\s){1,3}"
+    r"(?:sub-?study|cohort|arm|groups?|patients|participants|subjects|volunteers))\s*(?:\([^()]{0,40}\))?\s*[:：]?\s*"
+    r"(?:in\b|ex\b|only)?\W{0,3}$",
     re.IGNORECASE,
 )
 _EVERYONE = re.compile(
-    r"\b(?:all|both|each|every|any|the|these|those|enrolled|eligible|study|potential|our|general)\s+(?:\w+\s+)?(?:sub-?stud(?:y|ies)|cohorts?|arms?|"
+    r"\b(?:all|both|each|every|any|the|these|those|enrolled|eligible|study|potential|our|general)\s+(?:(?:study|enrolled|eligible|included|treatment|trial)\s+)?(?:sub-?stud(?:y|ies)|cohorts?|arms?|"
     r"groups?|patients?|participants?|subjects?|volunteers|phases?|parts?)\b",
     re.IGNORECASE,
 )
@@ -61,21 +67,21 @@ def population(words: str) -> str | None:
         return None
     if named := _NAMED.search(words):
         return named[0][0].upper() + named[0][1:]
-    for pattern, name in _populations():
-        if pattern.search(words):
-            return name
+    pattern, names = _populations()
+    groups = {match.lastindex for match in pattern.finditer(words)}
+    if groups:
+        return names[min(index for index in groups if index) - 1]
     if _EVERYONE.search(words):
         return None
-    if own := _OWN_NAME.search(words):
-        name = re.sub(
-            r"^(?:(?:for|the|in|of|only|specific|to|with|related|additional|main|key)\s+)+",
-            "",
-            own[1],
-            flags=re.I,
-        )
-        if " " in name:
-            return name[0].upper() + name[1:]
+    if own := _OWN_NAME.match(words):
+        name = own["name"]
+        return name[0].upper() + name[1:]
     return None
+
+
+def names_people(words: str) -> bool:
+    """Whether a heading says whom its part is about, be it one population or all of them."""
+    return population(words) is not None or _EVERYONE.search(words) is not None
 
 
 _SIDES = r"(?:non-?\s?)?inclusion(?:ary)?|exclusion(?:ary)?|eligibility|enroll?ment|entry|selection"
@@ -90,6 +96,7 @@ _TAIL = re.compile(
     r"""(?:\*\*|__)?\s{0,3}
     (?P<words>
       (?:include[sd]?|(?:are|were|is|will\ be)(?:\ as\ follows|\ the\ following|\ listed\ below)?|as\ follows|apply)
+    | \([^()\n]{0,60}\)
     | \(?(?:for|in|of|specific|only|related|all|any|at|during|to)\b[^:：;\n]{0,100}\)?
     | (?:partners?|donors?|patients?|controls?|cohort|arm|group|part)\b[^:：;.\n]{0,40}
     )?
@@ -102,23 +109,27 @@ _SENTENCE = re.compile(
     r"with|has|have|is|are|protocol|their|its|by|from|according|answers|above|same)\b",
     re.IGNORECASE,
 )
+# A heading in mid-line: both words, and a colon or the end of the line behind them.
 _INLINE = re.compile(
-    rf"(?P<before>[A-Za-z]*)(?P<at>[\s.;,)\]%\d]{{1,3}})"
-    rf"(?P<q>(?:Key |Main |Major |Other |Additional |Patient |Donor |KEY |MAIN )?)"
-    rf"(?P<side>Inclusion|Exclusion|INCLUSION|EXCLUSION|inclusion|exclusion){WS}{{1,3}}(?:Criteria|CRITERIA|criteria)"
-    rf"(?P<stop>\s?[:：](?:\s?-)?|(?= (?:Partner|Patient|Donor)s?\s*$))",
+    rf"(?P<side>[Ii]nclusion|[Ee]xclusion|INCLUSION|EXCLUSION){WS}{{1,3}}(?:Criteria|CRITERIA|criteria)"
+    rf"(?P<stop>\s?[:：](?:\s?-)?|(?= (?:Partner|Patient|Donor)s?\s*$))"
+)
+_BEFORE_INLINE = re.compile(r"(?:Key|Main|Major|Other|Additional|Patient|Donor|KEY|MAIN|OTHER)\s$")
+# Words that make "... inclusion criteria:" part of the sentence before it.
+_NO_INLINE = re.compile(
+    r"\b(?:the|following|these|those|all|any|meet|meets|of|per|see|protocol|and|or|key|main|in|to|with|by|for|no)\s*$|[/(\-]\s*$",
+    re.IGNORECASE,
 )
 _QUALIFIERS = re.compile(
     r"(?:key|main|major|study|general|principal|list|of|the|common|other|additional|further|specific|important|"
     r"primary|patient|subject|participant|core|overall|d\)|\s)+",
     re.IGNORECASE,
 )
-_CHEAP = re.compile(r"criteri|eligib|excluded|enrol|following", re.IGNORECASE)
 _GENERIC = re.compile(
     r"(?:the\s+)?(?:presence\s+of\s+any|in order to|to be (?:eligible|included|enrolled)|(?:an?\s+|all\s+|each\s+|any\s+|potential\s+|eligible\s+|study\s+|"
-    r"individual\s+|adult\s+)*(?:subjects?|patients?|participants?|candidates?|individuals?|persons?|people|volunteers?|wom[ae]n|m[ae]n|you|exclude)\b)"
+    r"individual\s+|adult\s+){0,4}(?:subjects?|patients?|participants?|candidates?|individuals?|persons?|people|volunteers?|wom[ae]n|m[ae]n|you|exclude)\b)"
     r"(?:\s*[:,]?\s*(?:participants|subjects|patients))?"
-    r"\s+(?:(?:may|can|will|must|should|have|has|is|are|who|that|meeting|with|be|an?|not|need|if|any|one|satisfying|presenting)\b|participants?|individuals?|subjects?|patients?)",
+    r"\s+(?:(?:may|can|will|must|should|have|has|is|are|eligible|who|that|meeting|with|be|an?|not|need|if|any|one|satisfying|presenting)\b|participants?|individuals?|subjects?|patients?)",
     re.IGNORECASE,
 )
 _OUT = re.compile(
@@ -227,77 +238,69 @@ def _sentence_heading(raw: str, entry: Entry, now: Section) -> _Found | None:
     return _Found(side, "", entry.start, entry.end)
 
 
-def _inline(raw: str, entry: Entry) -> list[_Found]:
+def _inline(raw: str, entry: Entry, start: int) -> list[_Found]:
     """Headings in the middle of a line: "... relationship Exclusion Criteria:- ..."."""
     out = []
-    for match in _INLINE.finditer(raw, entry.start, entry.end):
-        before = match["before"].lower()
-        glue = match["at"].strip()
-        if not match["side"][0].isupper() and not (match["q"] and match["q"][0].isupper()):
-            continue
-        if not glue and (
-            before
-            in (
-                "the",
-                "following",
-                "these",
-                "those",
-                "all",
-                "any",
-                "meet",
-                "of",
-                "per",
-                "see",
-                "protocol",
-                "and",
-                "or",
-                "key",
-                "main",
-            )
+    for match in _INLINE.finditer(raw, start, entry.end):
+        at = match.start()
+        qualifier = _BEFORE_INLINE.search(raw[max(start, at - 12) : at])
+        at -= len(qualifier[0]) if qualifier else 0
+        before = raw[max(start, at - 12) : at]
+        capital = raw[at].isupper()
+        if (
+            at <= entry.start
+            or not capital
+            or not before
+            or not (before[-1].isspace() or before[-1] in ".;,)]%:")
         ):
             continue
-        start = match.start("q")
-        out.append(_Found(_side(match["side"], None), match["q"], start, match.end()))
+        if not _NO_INLINE.search(before):
+            words = qualifier[0] if qualifier else ""
+            out.append(_Found(_side(match["side"], None), words, at, match.end()))
     return out
 
 
 def find(raw: str, now: Section) -> list[_Found]:
     """Every section heading of the text, in order; ``now`` is the side before the first."""
     found: list[_Found] = []
-    if not _CHEAP.search(raw):
-        return found
     side: Section = now
-    last = 0
-    for hit in _CHEAP.finditer(raw):
-        if hit.start() < last:
-            continue
-        line = _line_around(raw, hit.start(), last)
-        last = line[1]
-        entry = read_line(raw, line[0], line[1], False)
+    for start, end in _candidate_lines(raw):
+        entry = read_line(raw, start, end, False)
         if entry is None:
             continue
-        head = _criteria_heading(raw, entry) or _sentence_heading(raw, entry, side)
+        head = _criteria_heading(raw, entry)
+        if head is None and raw[entry.end - 1] in ":：":
+            head = _sentence_heading(raw, entry, side)
         if head:
             found.append(head)
             side = side if head.side == "both" else head.side
-        more = [one for one in _inline(raw, entry) if head is None or one.start >= head.end]
-        for one in more:
+        for one in _inline(raw, entry, head.end if head else entry.start):
             found.append(one)
             side = one.side if one.side != "both" else side
     return found
 
 
-_BREAK = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-
-
-def _line_around(raw: str, at: int, floor: int) -> Span:
-    match = LINE.match(raw, at)
-    end = match.end() if match else at
-    start = max(raw.rfind("\n", floor, at), raw.rfind("\r", floor, at)) + 1
-    start = max(start, floor)
-    for mark in "\v\f\x85\u2028\u2029\x1c\x1d\x1e":
-        start = max(start, raw.rfind(mark, start, at) + 1)
-    return start, end
+def _candidate_lines(raw: str) -> list[Span]:
+    """The lines that hold a word which a section heading cannot do without, in order."""
+    low = raw.lower()
+    if len(low) != len(raw):  # a letter whose lower case is longer: offsets would shift
+        low = raw
+    odd = ODD_BREAK.search(raw) is not None
+    spans: dict[int, int] = {}
+    for word in ("criteri", "eligib", "exclu", "enrol"):
+        floor = 0
+        at = low.find(word)
+        while at >= 0:
+            line = LINE.match(raw, at)
+            end = line.end() if line else at + 1
+            start = raw.rfind("\n", floor, at) + 1 or floor
+            if odd:
+                start = max(start, *(raw.rfind(mark, start, at) + 1 for mark in _BREAKS))
+            if word == "criteri" or end - start <= 400:
+                spans[start] = end
+            floor = end
+            at = low.find(word, end)
+    return sorted(spans.items())
 
 
 def split(raw: str, section: str) -> list[Block]:
