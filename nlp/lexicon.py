@@ -30,6 +30,7 @@ CODES = {
     "or": "|",
     "negation": "n",
     "filler": "f",
+    "verb": "v",
     "scale": "s",
     "name": "m",
     "inclusive": "i",

@@ -18,7 +18,54 @@ REACH = 16
 """How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
 
 _GENERIC = frozenset(
-    ["score", "scores", "total", "value", "values", "level", "levels", "count", "counts", "result", "results", "baseline", "screening", "following", "patient", "patients", "subject", "subjects", "participant", "participants", "time", "day", "visit", "least", "cut", "off", "cutoff", "threshold", "limit", "limits", "points", "study", "inclusion", "exclusion", "criteria", "criterion", "entry", "enrollment", "enrolment", "randomization", "within", "have", "has", "had", "during", "concentration"]
+    [
+        "score",
+        "scores",
+        "total",
+        "value",
+        "values",
+        "level",
+        "levels",
+        "count",
+        "counts",
+        "result",
+        "results",
+        "baseline",
+        "screening",
+        "following",
+        "patient",
+        "patients",
+        "subject",
+        "subjects",
+        "participant",
+        "participants",
+        "time",
+        "day",
+        "visit",
+        "least",
+        "cut",
+        "off",
+        "cutoff",
+        "threshold",
+        "limit",
+        "limits",
+        "points",
+        "study",
+        "inclusion",
+        "exclusion",
+        "criteria",
+        "criterion",
+        "entry",
+        "enrollment",
+        "enrolment",
+        "randomization",
+        "within",
+        "have",
+        "has",
+        "had",
+        "during",
+        "concentration",
+    ]
 )
 _JOINERS = frozenset("f")
 _OPENERS = "([{"
@@ -96,7 +143,7 @@ class Linker:
         codes = self.codes
         at = value.first - 1
         floor = max(floor, value.first - REACH)
-        while at >= floor and codes[at] in "f(:n,crxgb=&|ti":
+        while at >= floor and codes[at] in "fv(:n,crxgb=&|ti":
             if codes[at] == "x" and self._opens_clause(at):
                 return None
             at -= 1
@@ -131,10 +178,16 @@ class Linker:
                 at = opened - 1
                 inside += 1
                 continue
-            if code in "wksfLma" or (code == "0" and at > floor and codes[at - 1] in "wkm"):
+            if code in "wksfLma" or (code == "0" and at > floor and codes[at - 1] in "wkmf"):
                 if code != "f":
                     first = at
                 at -= 1
+                continue
+            if code == "u" and at > floor + 1 and codes[at - 1] == "0" and codes[at - 2] == "f":
+                at -= 3  # "at 60 dBA", "in 1 s": a condition of the measurement
+                continue
+            if code == "c" and at > floor and self.lexemes.word(at).isalpha() and first == at + 1:
+                at -= 1  # "under earphones": a comparator's word without a number
                 continue
             break
         if first > last:
@@ -155,8 +208,9 @@ class Linker:
 
     def _link(self, value: Value, first: int, last: int) -> Link | None:
         lexemes = self.lexemes
-        named = [at for at in range(first, last + 1) if self.codes[at] == "k"]
-        for at in reversed(named):
+        outer, inner = self._named(first, last)
+        named = outer + inner
+        for at in [*reversed(outer), *reversed(inner)]:
             concept = self.fits(at, value)
             if concept is not None:
                 start, end = self._noun(first, last, at)
@@ -167,6 +221,21 @@ class Linker:
         if named and value.ucum in TIME_UNITS:
             return Link(None, *self._trim(first, last))
         return Link(None, *self._trim(first, last))
+
+    def _named(self, first: int, last: int) -> tuple[list[int], list[int]]:
+        """The concepts of a phrase: those outside brackets, and those inside ("(ALT)")."""
+        outer: list[int] = []
+        inner: list[int] = []
+        depth = 0
+        for at in range(first, last + 1):
+            code = self.codes[at]
+            if code == "(":
+                depth += 1
+            elif code == ")":
+                depth = max(0, depth - 1)
+            elif code == "k":
+                (inner if depth else outer).append(at)
+        return outer, inner
 
     def _noun(self, first: int, last: int, at: int) -> tuple[int, int]:
         """The characters of a known concept with the modifiers that touch it."""

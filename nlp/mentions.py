@@ -167,6 +167,10 @@ class _Layout:
         if word.code == "r" and self.words[at] == "-" and self._is_minus(at):
             return self._number(at + 1, negative=True)
         code = word.code
+        if code == "p" and last < len(self.words) and self._goes_on(last):
+            return self._conjunction(at)
+        if code == "c" and word.value == "=" and self._completes_sign(self.ends[last - 1]):
+            return last
         if code == "r" and self.words[at] == "-" and self._is_hyphen(at):
             code = "w"
         elif code == "t" and word.label == "window":
@@ -179,18 +183,34 @@ class _Layout:
         self._emit(code, at, last, word)
         return last
 
+    def _goes_on(self, at: int) -> bool:
+        """Whether "or more", "and younger" goes on to another bound: "than 80", "or equal", "5"."""
+        word = self.words[at].lower()
+        return word in ("than", "then", "that") or word[0].isdigit()
+
+    def _conjunction(self, at: int) -> int:
+        """Only the "or", "and" of such words; what follows is read by itself."""
+        joined = self.words[at].lower()
+        self._emit("&" if joined in ("and", "&") else "|", at, at + 1)
+        return at + 1
+
+    def _completes_sign(self, end: int, sign: str = "=") -> bool:
+        """``> or =``, ``> or equal to`` and ``= / <`` are one sign in three pieces."""
+        if len(self.codes) < 2 or self.codes[-1] != "|" or self.codes[-2] != "c":
+            return False
+        before = self.out.values[-2]
+        if not isinstance(before, str) or (before == "=") == (sign == "="):
+            return False
+        both = sign if before == "=" else before
+        del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
+        self.out.values[-1] = both[0] + "="
+        self.out.ends[-1] = end
+        return True
+
     def _comparator(self, at: int) -> int:
-        """A sign; ``> or =`` and ``= / <`` are one sign in three pieces."""
         sign = _sign(self.words[at])
-        if len(self.codes) > 1 and self.codes[-1] == "|" and self.codes[-2] == "c":
-            before = self.out.values[-2]
-            if isinstance(before, str) and (before == "=") != (sign == "="):
-                both = sign if before == "=" else before
-                del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
-                self.out.values[-1] = both[0] + "="
-                self.out.ends[-1] = self.ends[at]
-                return at + 1
-        self._emit("c", at, at + 1, sign)
+        if not self._completes_sign(self.ends[at], sign):
+            self._emit("c", at, at + 1, sign)
         return at + 1
 
     def _time_word(self, at: int) -> int:
@@ -260,11 +280,21 @@ class _Layout:
             if following is not None:
                 read = (float(self.words[at] + self.words[end]),)
                 end += 1
+        end = self._repeated_in_words(end, read)
         first = at - 1 if negative else at
         if negative:
             read = tuple(-value for value in read)
         self._emit("0", first, end, read)
         return self._unit(end)
+
+    def _repeated_in_words(self, end: int, read: tuple[float, ...]) -> int:
+        """A number in digits with the same number in words behind it in brackets: "5 (five)"."""
+        if end + 2 < len(self.words) and self.words[end] == "(" and len(read) == 1:
+            last, word = self.lexical.get(end + 1, (0, None))
+            if word is not None and word.code == "0" and word.value == read[0]:
+                if last < len(self.words) and self.words[last] == ")":
+                    return last + 1
+        return end
 
     def _part_of_name(self, at: int) -> bool:
         """A digit that touches the letters before it belongs to a name: CD19, FEV1, B12, IL-6."""
@@ -274,7 +304,10 @@ class _Layout:
         before = self.text[start - 1]
         if before.isalpha():
             word = self.words[at - 1]
-            return not (self.codes and self.codes[-1] in "kac") and len(word) < 8
+            if self.codes and self.codes[-1] in "kac":
+                long = self.out.ends[-1] - self.out.starts[-1] > 2
+                return not long or (self.ends[at] < len(self.text) and self.text[self.ends[at]].isalpha())
+            return len(word) < 8
         if before == "-" and start > 1 and self.text[start - 2].isalpha():
             return not (self.codes and len(self.codes) > 1 and self.codes[-2] in "ksa")
         return False
@@ -325,9 +358,15 @@ class _Layout:
         word = self.words[at]
         if word == ".":
             following = at + 1
-            gap = following >= len(self.words) or self.starts[following] > self.ends[at]
-            capital = following < len(self.words) and not self.words[following][0].islower()
-            self._emit("." if gap and capital else "w", at, at + 1)
+            if following < len(self.words):
+                gap = self.starts[following] > self.ends[at]
+                ends_here = gap and not self.words[following][0].islower()
+            else:
+                ends_here = True
+            self._emit("." if ends_here else "w", at, at + 1)
+            return at + 1
+        if word == "_" and self.codes and self.codes[-1] in "0u" and at + 1 < len(self.words):
+            self._emit("r" if self.words[at + 1][0].isdigit() else "w", at, at + 1)
             return at + 1
         self._emit(_PUNCTUATION.get(word, "w"), at, at + 1)
         return at + 1

@@ -24,10 +24,22 @@ _AGE_COMPARATOR = re.compile(r"\b(?:older|younger|elder|olds?)\b", re.I)
 _TIME_AFTER = re.compile(
     r"[\s)'’]*(?:prior|before|after|since|from|post|preceding|previous|ago|history|duration|following|of (?:the )?"
     r"(?:screening|enrol|random|study|treatment|follow|start|first|disease|symptom|therapy|registration|inclusion"
-    r"|baseline|diagnosis|life)|until|follow|with(?:out)? |interval|later|post)",
+    r"|baseline|diagnosis|life)|of (?!age)|until|follow|with(?:out)? |interval|later|post)",
+    re.I,
+)
+_DURATION = re.compile(
+    r"durat|histor|interval|experience|since|for\s*$|last|within|period|every|follow|surviv|expectancy|diagnos",
+    re.I,
+)
+_OF_LIST = re.compile(
+    r"\s*(?:or more\s+)?of\s+(?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b)",
     re.I,
 )
 _GESTATION = re.compile(r"gestation|pregnan|menstrual|postmenstrual|conception|GA\b", re.I)
+_GESTATION_AFTER = re.compile(
+    r"[\s)']*(?:of\s+|in\s+)?((?:pregnancy|gestation(?:al)?|post-?menstrual|amenorrh\w+)(?:\s+age|\s+weeks?)?)",
+    re.I,
+)
 _DOSE_UNITS = re.compile(
     r"(?:m|u|n)?g(?:/(?:kg|m2|kg/d|d|wk|mo|m2/d))?|(?:\[IU\]|\[iU\]|U)(?:/(?:d|kg|kg/d))?|ug/.*|mg/.*"
 )
@@ -142,14 +154,23 @@ class _Reading:
                 return False
             if codes[max(0, value.first - 1) : value.first] == "h" or "h" in inside:
                 return True
-            left = codes[max(floor, value.first - 3) : value.first].rstrip("f(:")
+            left = codes[max(floor, value.first - 3) : value.first].rstrip("fv(:")
             if left.endswith("h"):
+                return True
+            if unit is not None and self._age_range(value, floor):
                 return True
             if unit is not None and (left == "" or left == "n") and value.first - floor <= 2 and floor == 0:
                 return value.explicit or self._ends_here(value)
             if unit is not None and self.lexemes.codes[value.last : value.last + 1] == "h":
                 return True
         return unit is None and bool(_AGE_COMPARATOR.search(said))
+
+    def _age_range(self, value: Value, floor: int) -> bool:
+        """A range of years as wide as ages go, where no word speaks of a duration."""
+        if value.low is None or value.high is None or value.high - value.low < 8 or value.high > 120:
+            return False
+        start = self.lexemes.starts[max(floor, value.first - 8)] if value.first > floor else value.start
+        return not _DURATION.search(self.text[start : value.start])
 
     def _person_number(self, value: Value) -> bool:
         numbers = [number for number in (value.low, value.high) if number is not None]
@@ -236,7 +257,15 @@ class _Reading:
         return link
 
     def _temporal(self, value: Value, floor: int, ceiling: int) -> bool:
+        gestation = _GESTATION_AFTER.match(self.text, value.end)
+        if gestation is not None:
+            concept = "gestational_age" if "gestational_age" in self.vocabulary.concepts else None
+            return self._emit(value, [Link(concept, gestation.start(1), gestation.end(1))], "Measurement")
         link = self._event(value, floor, ceiling)
+        if link is None:
+            inherited = self._inherited(value, timed=True)
+            if inherited is not None:
+                return self._emit(value, inherited, "Temporal")
         if not value.explicit and not value.windowed:
             follows = self.text[value.end : value.end + 40]
             if link is None and not _TIME_AFTER.match(follows):
@@ -298,6 +327,9 @@ class _Reading:
         if value.rule == "chained":
             link = self._inside(value)
             return link is not None and self._emit(value, [link])
+        tail = self.text[value.end : value.end + 40]
+        if value.unit is None and _OF_LIST.match(tail):
+            return False  # "at least one of the following" joins a list, it bounds nothing
         link = self.linker.left(value, floor)
         if not value.explicit:
             return self._bare(value, link, floor)
@@ -305,18 +337,30 @@ class _Reading:
             counted = self._counted(value, link, ceiling)
             if counted is not None:
                 return self._emit(value, [counted], "Count")
+        if link is None or link.concept is None:
+            link = self._other_side(value, link, ceiling)
         if link is None:
             inherited = self._inherited(value)
             if inherited is not None:
                 return self._emit(value, inherited)
             link = self.linker.right(value, ceiling)
-        elif link.concept is None:
-            other = self.linker.right(value, ceiling)
-            if other is not None and other.concept is not None and self._value_first(value):
-                link = other
         if link is None:
             link = Link(None, -1, -1)
         return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _other_side(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """What follows the value, where that names what it bounds better than what precedes it."""
+        tail = self.text[value.end : value.end + 4]
+        follows = self.codes[value.last : value.last + 1]
+        share = value.ucum == "%" and tail.startswith(" of ")
+        before = self.codes[value.first - 1 : value.first]
+        beside = before == "v" and follows in ("w", "k") and value.unit is not None
+        if not (share or beside or self._value_first(value)):
+            return link
+        other = self.linker.right(value, ceiling)
+        if other is None:
+            return link
+        return other if other.concept is not None or share or beside else link
 
     def _value_first(self, value: Value) -> bool:
         """Whether the value opens its bracket or line: what it bounds then follows it."""
@@ -341,10 +385,11 @@ class _Reading:
         if len(between) > 4 or any(code not in "f:(=s)w" for code in between) or between.count("w") > 1:
             return False
         concept = self.vocabulary.concepts[link.concept]
+        if concept.kind == "ordinal" and value.low is not None and value.low != int(value.low):
+            return False  # "CTCAE 5.0" is a version
         if value.unit is None and (
             concept.kind in ("qualitative", "dose")
-            or (value.last < len(self.codes)
-            and self.codes[value.last] in "wkh/")
+            or (value.last < len(self.codes) and self.codes[value.last] in "wkh/")
         ):
             return False
         if value.comparator != "set":
@@ -369,23 +414,44 @@ class _Reading:
             if surface.ucum in ("{score}", "{points}", "{grade}"):
                 return None
             return Link(None, surface.start, surface.end)
-        if at >= ceiling or codes[at] not in "wkhm" or (link is not None and at > value.last):
-            return None
+        if at >= ceiling or at > value.last or codes[at] not in "wkhm":
+            return self._counted_of(value, link, ceiling)
         right = self.linker.right(value, ceiling)
+        if link is not None and not self._plural(right):
+            return None
         if right is None:
             return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
         return Link(None, right.start, right.end)
 
-    def _inherited(self, value: Value) -> list[Link] | None:
+    def _counted_of(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """ "at least 2 of the 3 signs": a part of a set that the text counts."""
+        tail = self.text[value.end : value.end + 30]
+        if not re.match(r"\s+of (?:the|these|any|\d)", tail) or (link is not None and link.lexeme >= 0):
+            return None
+        right = self.linker.right(value, ceiling)
+        return Link(None, right.start, right.end) if right is not None else None
+
+    def _plural(self, link: Link | None) -> bool:
+        """Whether the phrase counts things: one of its first words is a plural."""
+        if link is None:
+            return False
+        words = self.text[link.start : link.end].split()[:5]
+        return any(
+            len(word) > 3 and word.rstrip(",.)").endswith("s") and not word.endswith("ss") for word in words
+        )
+
+    def _inherited(self, value: Value, timed: bool = False) -> list[Link] | None:
         """The concept of the value before, where only qualifiers stand between: "<5 or >26"."""
         if self.before is None:
             return None
         between = self.codes[self.before[0].last : value.first]
         if len(between) > 8 or "k" in between or "." in between:
             return None
-        if not all(code in "&|,f()hin-xra" or code == "w" for code in between) or between.count("w") > 3:
+        if not all(code in "&|,fv()hin-xraw" for code in between) or between.count("w") > 3:
             return None
         links, kind = self.before[1], self.before[2]
+        if timed:
+            return None if kind == "Age" else [Link(None, link.start, link.end) for link in links[-1:]]
         if kind in ("Age", "Temporal"):
             return None
         if any(

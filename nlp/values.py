@@ -166,13 +166,23 @@ def _then_upper(lexemes: Lexemes, first: int) -> bool:
 def _not_a_range(lexemes: Lexemes, first: int, at_a: int, at_b: int) -> bool:
     """Days and visits of a schedule, years of the calendar, and parts of a name are no range."""
     before = lexemes.codes[first - 1] if first else "."
-    if before == "m":
+    after = lexemes.codes[at_b + 1 : at_b + 3]
+    if before == "m" or after[:1] == "c" or after == ")c" or _is_scale(lexemes, first, at_b):
         return True
     a, b = lexemes.values[at_a][0], lexemes.values[at_b][0]
     return (
         1900 <= a <= 2100
         and 1900 <= b <= 2100
         and (at_b + 1 >= len(lexemes.codes) or lexemes.codes[at_b + 1] != "u")
+    )
+
+
+def _is_scale(lexemes: Lexemes, first: int, at_b: int) -> bool:
+    """Whether the range is the extent of a scale: "(0-10 severity scale)", "on a scale of 0 to 4"."""
+    right = [lexemes.word(at).lower() for at in range(at_b + 1, min(at_b + 5, len(lexemes.codes)))]
+    left = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
+    return (
+        "scale" in left or ("scale" in right[:4] and not any(word in ("on", "of", "in") for word in right[:2]))
     )
 
 
@@ -209,8 +219,14 @@ def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Valu
     """Numbers of a scale, where a scale's word or an ordinal concept stands before them."""
     parts = _parts(lexemes, first, last)
     between = lexemes.codes[first:last]
-    context = lexemes.codes[max(0, first - 4) : first].rstrip("(:f")
-    if not context or context[-1] not in "ska" or (parts.comparators and parts.comparators[0][1] != "="):
+    context = lexemes.codes[max(0, first - 4) : first].rstrip("(:fv")
+    near = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
+    scored = any(word.rstrip(" of").endswith(("score", "scores", "level", "levels")) for word in near)
+    if (
+        not context
+        or (context[-1] not in "sk" and not scored)
+        or (parts.comparators and parts.comparators[0][1] != "=")
+    ):
         return None
     numbers = [number for _, found in parts.numbers for number in found]
     if any(number != int(number) or number > 100 for number in numbers):
@@ -221,6 +237,23 @@ def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Valu
     if between.count("0") != len(parts.numbers):
         return None
     value = Value(rule.id, first, last, "set", values=tuple(numbers))
+    return [value]
+
+
+def ages(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """Two ages joined by "and": only behind an age word, or before "years old"."""
+    parts = _parts(lexemes, first, last)
+    if len(parts.numbers) != 2 or any(len(found) != 1 for _, found in parts.numbers):
+        return None
+    (_, (a,)), (at_b, (b,)) = parts.numbers
+    unit = _unit_after(parts, at_b)
+    before = lexemes.codes[max(0, first - 3) : first].rstrip("fv(:b")
+    old = unit is not None and re.search("old|age", unit.surface, re.IGNORECASE) is not None
+    old = old or lexemes.codes[last : last + 1] == "a"
+    if not (before.endswith("a") or old) or not a < b <= 120:
+        return None
+    value = Value(rule.id, first, last, "range", a, b, True, True)
+    value.unit = unit
     return [value]
 
 
@@ -269,9 +302,18 @@ def single(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
     at, numbers = parts.numbers[0]
     if len(numbers) > 1:
         return [Value(rule.id, first, last, "set", values=numbers)] if comparator == "=" else None
+    if comparator == "=" and (lexemes.codes[first - 1 : first] == "u" or _defines(lexemes, first)):
+        return None
     value = _bounded(Value(rule.id, first, last, ""), comparator, numbers[0])
     value.unit = _unit_after(parts, at)
     return [value]
+
+
+def _defines(lexemes: Lexemes, first: int) -> bool:
+    """Whether the equation explains a size or a unit: "(n = 20)", "1 serving = 1 glass"."""
+    return first > 0 and (
+        lexemes.word(first - 1).lower() == "n" or (first > 1 and lexemes.codes[first - 2] == "0")
+    )
 
 
 def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
@@ -357,6 +399,7 @@ def bare(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
 BUILDERS: dict[str, Callable[[Lexemes, Rule, int, int], list[Value] | None]] = {
     "pair": pair,
     "number_set": number_set,
+    "ages": ages,
     "fraction": fraction,
     "single": single,
     "single_after": single_after,
@@ -396,7 +439,7 @@ def _place(lexemes: Lexemes, value: Value) -> None:
     """The characters of the value: from its comparator or number to its unit or trailing words."""
     first, last = value.first, value.last
     codes = lexemes.codes
-    while first < last - 1 and codes[first] in "fks,.:wah|&r" and value.rule != "chained":
+    while first < last - 1 and codes[first] in "fvks,.:wah|&r" and value.rule != "chained":
         first += 1
     while last - 1 > first and codes[last - 1] in "f,(a":
         last -= 1
