@@ -235,11 +235,11 @@ class Asserter:
         else:
             known = len(out)
             named = [token for token in piece.atoms if token.end <= brackets[0].start]
-            phrase.append(
-                Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part, atoms=named)
-            )
+            head = Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part, atoms=named)
             if piece.part == "example":
-                phrase[-1].part, phrase[-1].join = "main", "or"
+                head.part, head.join = "main", "or"
+            if piece.part != "definition" or not phrase:
+                phrase.append(head)
             self._flush(phrase, out, leading, before_items=True)
             if len(out) > known:
                 clause = out.pop()
@@ -287,10 +287,18 @@ class Asserter:
         start = max(token.end for token in (*piece.atoms, *values))
         for bracket in piece.brackets:
             start = max(start, self.tokens[bracket.mate].end)
-        match = _ANCHOR.match(self.lower, start, piece.end)
-        if match:
+        if _ANCHOR.match(self.lower, start, piece.end):
             return
         start, end = facts.trim(self.text, start, piece.end)
+        last = self.drafts[values[-1].drafts[-1]]
+        if (
+            start < end
+            and last.kind == "ordinal"
+            and "grade" in self.lower[last.value_start : last.value_end]
+        ):
+            expression = facts.fact(self.text, self.lower, start, end)
+            parts += [] if expression is None else [expression]
+            return
         if start < end and _FURTHER.match(self.lower, start, end):
             expression = facts.fact(self.text, self.lower, start, end)
             if expression is not None:

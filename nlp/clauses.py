@@ -62,6 +62,10 @@ _PUNCTUATION_KIND = {
 }
 # A concept that stands further than this before its value is named in another clause (characters).
 _REACH = 80
+# A full stop that a site lost: a function word with a capital in mid-sentence opens a new one.
+_LOST_STOP = re.compile(
+    r"(?<=[a-z)%] )(?=(?:For|If|But|However|Patients|Subjects|Participants|When|Those|Unless)\s+[a-z])"
+)
 _LAST_WORD = re.compile(r"[\w.]*\Z")
 
 STRUCTURE = (
@@ -172,6 +176,7 @@ def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
         if kind == "stop" and not _ends_sentence(lower, match.start()):
             continue
         marks.append(Token(kind, match.start(), match.end()))
+    marks += [Token("stop", match.start() - 1, match.start()) for match in _LOST_STOP.finditer(text)]
     marks.sort(key=lambda token: token.start)
     merged: list[Token] = []
     index = 0

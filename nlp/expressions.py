@@ -16,7 +16,7 @@ from nlp import clauses, facts
 from nlp.assertions import Asserter
 from nlp.clauses import Token
 from nlp.draft import Draft
-from nlp.logic import TRUE, Clause, all_of, any_of, complementary, negate, tree
+from nlp.logic import TRUE, Clause, all_of, any_of, complementary, negate, one_branch, tree
 from nlp.model import Expression, Fact, If, Leaf, Section, Unread, leaves
 
 _WORD = re.compile(r"[^\W_]+")
@@ -27,6 +27,7 @@ _POPULATION = re.compile(
     r"|on|receiving|taking|having|of|aged|without|previously))\b"
 )
 _PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+_JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clinician)s?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,12 @@ def express(
     ``text`` is folded, ``drafts`` come in text order with offsets into it; ``condition``, ``exception``,
     ``role`` and ``flags`` of a draft may be filled in. ``logic`` (``any``, ``together``, ``at_least:n``)
     says that the text introduces a list whose parts :func:`combine` will join: the expression is then
-    what the introduction adds to every part, not negated. ``heading`` is the heading above, if any.
+    what the introduction adds to every part, not negated. (``all``: the parts are criteria of their own.) ``heading`` is the heading above, if any.
     """
     del heading
-    reader = _Reader(text, drafts, "inclusion" if logic else section)
-    expression = reader.introduction() if logic else reader.read()
+    joined = logic not in (None, "all")
+    reader = _Reader(text, drafts, "inclusion" if joined else section)
+    expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
 
 
@@ -150,7 +152,7 @@ class _Reader(Asserter):
         colon = self._colon(low, high)
         if colon is not None:
             return self._labelled(colon, low, high, start, end)
-        force, at = self._force(low, high)
+        force, at = self._force(low, high, start)
         statement = Statement([], force, alternative=self.alternatives)
         if at is not None and force == "allowance":
             if not self._beside(at, low):
@@ -167,7 +169,7 @@ class _Reader(Asserter):
         statement.clauses = self.clauses(low, high, start, end)
         return statement if statement.clauses else None
 
-    def _force(self, low: int, high: int) -> tuple[str, int | None]:
+    def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
         """named, demand, prohibition, exclude or allowance, and the token that says so."""
         relative = False
         found: tuple[str, int | None] = ("named", None)
@@ -183,7 +185,8 @@ class _Reader(Asserter):
             elif token.kind in ("demand", "prohibition") and found[1] is None:
                 # "diseases that must be treated" is named, not demanded
                 strict = self.lower.startswith(("must", "should", "shall"), token.start)
-                if self.section != "exclusion" or (strict and not relative):
+                strict = strict and not relative and not _JUDGE.search(self.lower, start, token.start)
+                if self.section != "exclusion" or strict:
                     found = (token.kind, index)
             index += 1
         return found
@@ -335,7 +338,7 @@ class _Reader(Asserter):
             entering.append(expression)
         if len(options) > 1:
             entering[entering.index(options[0])] = any_of(options)
-        return all_of([expression for expression in entering if expression != TRUE])
+        return all_of(one_branch([expression for expression in entering if expression != TRUE]))
 
     def _turned(self, statement: Statement) -> bool:
         """Whether what the statement names keeps a patient out."""

@@ -37,7 +37,7 @@ _ADJECTIVE = re.compile(
     r"|prior|previous|known|suspected|chronic|active|mild|moderate|new|old|past|present|poor|poorly|left|right|first"
     r"|second|further|significant|concurrent|persistent|unstable|stable|type|class|grade|stage|deep|oral|live|open"
     r"|renal|cardiac|insulin|drug|alcohol|blood|bone|liver|kidney|lung|heart|anti|non|pre|post|vascular|muscular"
-    r"|ocular|pulmonary|biliary|inhaled|topical|injected|one|two|male|female)\Z"
+    r"|ocular|unwilling|unable|willing|able|pulmonary|biliary|inhaled|topical|injected|one|two|male|female)\Z"
 )
 _STARTER = re.compile(
     r"(?:history of|presence of|evidence of|use of|treatment with|receipt of|known|prior|previous|current|currently"
@@ -138,7 +138,8 @@ def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) 
             pieces.append(text[start:low])
             start = high
     pieces.append(text[start:end])
-    return " ".join(" ".join(pieces).split()).strip(_TRIM)
+    words = " ".join(" ".join(pieces).split())
+    return words.replace(" ,", ",").replace(" )", ")").strip(_TRIM)
 
 
 def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple[Join, int, int]]:

@@ -104,6 +104,19 @@ def _resolve(parts: Sequence[Clause], section: Section) -> list[tuple[str, bool]
     return joins
 
 
+def one_branch(parts: Sequence[Expression]) -> list[Expression]:
+    """Demands that hang on the same condition, brought under one ``if`` (no answer changes by it)."""
+    out: list[Expression] = []
+    for part in parts:
+        last = out[-1] if out else None
+        if isinstance(part, If) and isinstance(last, If) and last.condition == part.condition:
+            otherwise = [branch for branch in (last.otherwise, part.otherwise) if branch != TRUE]
+            out[-1] = If(part.condition, all_of([last.then, part.then]), all_of(otherwise))
+        else:
+            out.append(part)
+    return out
+
+
 def complementary(one: Expression, other: Expression, drafts: Sequence[Draft]) -> bool:
     """Whether two conditions are each other's contrary: the two sexes, or the two sides of one value."""
     if isinstance(one, Fact) and isinstance(other, Fact):
