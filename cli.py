@@ -137,10 +137,25 @@ class CommandGroup(click.Group):
                 formatter.write_dl(list(commands.items()))
 
 
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def _added(record: logging.LogRecord) -> dict[str, Any]:
+    """What a log call gave by ``extra=``."""
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD_FIELDS}
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people: level, message, and what ``extra=`` gave."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line; a traceback, where there is one, under it."""
+        added = ", ".join(f"{key} {value}" for key, value in _added(record).items())
+        return f"{super().format(record)}{f' ({added})' if added else ''}"
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message, and what ``extra=`` gave."""
-
-    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
@@ -150,7 +165,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry.update({key: value for key, value in vars(record).items() if key not in self._standard})
+        entry.update(_added(record))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False, default=str)
@@ -158,8 +173,9 @@ class JsonFormatter(logging.Formatter):
 
 def _set_up_logging(verbose: int, log_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(levelname)s %(message)s"))
-    level = logging.DEBUG if verbose > 1 else logging.INFO if verbose or log_json else logging.WARNING
+    handler.setFormatter(JsonFormatter() if log_json else TextFormatter("%(levelname)s %(message)s"))
+    # Without -v only the one line of an error stands on stderr, not each retry that came before it.
+    level = logging.DEBUG if verbose > 1 else logging.INFO if verbose or log_json else logging.ERROR
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 

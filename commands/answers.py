@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from commands import answer_views as views
-from commands.output import CommandError, Output, Table, output_options
+from commands.output import CommandError, Output, Table, as_nct_id, output_options
 
 if TYPE_CHECKING:
     from kb.comparable import Subject
@@ -23,7 +23,7 @@ as_of_option = click.option(
 
 
 @click.command()
-@click.argument("trial_id")
+@click.argument("trial_id", type=as_nct_id)
 @click.option("--source", help="The state one source gives, e.g. clinconnect.")
 @as_of_option
 @output_options
@@ -71,7 +71,7 @@ def _draft(
 
 
 @click.command()
-@click.argument("trial_id", required=False)
+@click.argument("trial_id", type=as_nct_id, required=False)
 @click.option("--text", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
               help="A draft's criteria, in place of a stored trial.")  # fmt: skip
 @click.option("--title", help="With --text: the draft's title.")
@@ -139,7 +139,7 @@ def comparable(
 
 
 @click.command()
-@click.argument("trial_ids", nargs=-1, required=True)
+@click.argument("trial_ids", type=as_nct_id, nargs=-1, required=True)
 @click.option("--concept", multiple=True, help="Only this concept (id, name or alias); repeat for several.")
 @as_of_option
 @output_options

@@ -155,15 +155,19 @@ def records(piece: Piece) -> Iterator[tuple[str, Any]]:
 
 
 def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prepared]:
-    """Every record of a document made ready for the archive. Raises UnexpectedShape, InvalidTrialId."""
+    """Every record of a document made ready for the archive. Raises UnexpectedShape."""
     if piece.is_html:
         yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
         return
     may_hold_mail = b"@" in piece.body or b"\\u0040" in piece.body
     for where, record in records(piece):
-        yield ctgov_record.prepare(
-            record, where=where, keep_contacts=keep_contacts, may_hold_mail=may_hold_mail
-        )
+        try:
+            prepared = ctgov_record.prepare(
+                record, where=where, keep_contacts=keep_contacts, may_hold_mail=may_hold_mail
+            )
+        except InvalidTrialId as error:
+            raise UnexpectedShape(f"{where}: {error}", piece.body, where) from error
+        yield prepared
 
 
 def import_path(
@@ -209,6 +213,7 @@ class _Importer:
         self.run = run
         self.keep_contacts = keep_contacts
         self.stored = 0
+        self.data_version: str | None = None
         self.problems: list[str] = []
         self.first_problem: HarvestError | None = None
 
@@ -221,6 +226,8 @@ class _Importer:
                         outcome = self.archive.put(prepared, run=self.run, origin="import")
                         run_log.note(self.archive, self.run, prepared.raw.source_id, outcome)
                         self.stored += 1
+                        stamp = prepared.raw.data_timestamp
+                        self.data_version = max(self.data_version or "", stamp or "") or None
                 except (UnexpectedShape, InvalidTrialId) as error:
                     self.problems.append(str(error))
                     self.first_problem = self.first_problem or error
@@ -240,4 +247,4 @@ class _Importer:
                 self.archive, self.run, "complete" if complete else "incomplete", utc_now(),
                 data=None, requests=0, message=message,
             )  # fmt: skip
-        return make_report(self.run, "files", complete, None, ids, counts, 0, message)
+        return make_report(self.run, "files", complete, self.data_version, ids, counts, 0, message)

@@ -306,7 +306,7 @@ class Store:
         if found is None:
             when = f" as of {self.as_of}" if self.as_of else ""
             raise TrialNotFound(
-                f"{wanted} is not in {self.path}{when}; fetch it with `trialkb refresh --id {wanted}`"
+                f"{wanted} is not in {self.path}{when}; fetch it with `trialkb refresh {wanted}`"
             )
         return found
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import cli
+from harvest.http import Politeness
+from harvest.local_registry import LocalRegistry, load
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -67,3 +74,63 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"needs the shared folder ({path} is missing; TRIALKB_SHARED names another)")
     return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command left: its exit code and its two streams."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunCli = Callable[..., Run]
+
+
+@pytest.fixture
+def run_cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunCli:
+    """Run ``trialkb`` in this process: ``run_cli("show", "NCT06886919", "--db", path)``."""
+    monkeypatch.setenv("TRIALKB_PACE", "0")
+    # As patient as ever, but without the seconds between the tries.
+    monkeypatch.setattr(
+        "commands.harvesting.Politeness", partial(Politeness, backoff=0.01, blocked_pause=0.01)
+    )
+
+    def run(*words: object) -> Run:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Run(int(left.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def registry_url(fixtures: Path) -> Iterator[str]:
+    """The address of the embedded registry over the project's fixtures; nothing may change what it holds."""
+    with LocalRegistry(load(fixtures)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def fixture_kb(tmp_path_factory: pytest.TempPathFactory, registry_url: str) -> Path:
+    """A knowledge base of all fixtures, made by ``trialkb refresh`` once; copy it (and its archive) to write."""
+    db = tmp_path_factory.mktemp("fixture_kb") / "trialkb.db"
+    urls = ("--ctgov-url", registry_url, "--clinconnect-url", registry_url, "--pace", "0", "--db", str(db))
+    pages = ("NCT06886919", "NCT99000007", "NCT99000009")
+    for words in (("refresh", "--all", *urls), ("refresh", "--source", "clinconnect", *pages, *urls)):
+        with pytest.raises(SystemExit) as left:
+            cli.main(list(words))
+        assert left.value.code == 0
+    return db
+
+
+@pytest.fixture
+def own_kb(fixture_kb: Path, tmp_path: Path) -> Path:
+    """A copy of :func:`fixture_kb` that a test may change."""
+    for path in fixture_kb.parent.iterdir():
+        if path.suffix in (".db", ".sqlite"):
+            shutil.copy(path, tmp_path / path.name)
+    return tmp_path / fixture_kb.name
