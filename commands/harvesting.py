@@ -104,6 +104,9 @@ def _fill_knowledge_base(output: Output, archive: Archive) -> BuildReport:
 def _summary(report: Report) -> str:
     if report.up_to_date and not (report.new or report.changed):
         return f"Nothing to do: {report.message}; {report.unchanged} trials unchanged."
+    nothing = not (report.new or report.changed or report.vanished or report.drifted or report.older)
+    if nothing and report.state == "complete":
+        return f"Nothing changed: {report.unchanged} trials as they were."
     lines = [
         f"{label:<10}{len(ids):>6}{': ' + _shortened(ids) if ids else ''}"
         for label, ids in (

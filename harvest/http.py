@@ -137,7 +137,8 @@ class Client:
     def __post_init__(self) -> None:
         self._origins = frozenset(_origin(urlsplit(origin)) for origin in self.origins)
         self._session: requests.Session = (
-            LimiterSession(per_second=self.politeness.pace, limit_statuses=())
+            # burst stretches the window to the time of one request: an even pace, not so many at once.
+            LimiterSession(per_second=self.politeness.pace, burst=1 / self.politeness.pace, limit_statuses=())
             if self.politeness.pace > 0
             else requests.Session()
         )
@@ -260,7 +261,8 @@ class Client:
     def _body(self, response: requests.Response, started: float) -> bytes:
         body = bytearray()
         # The stream is decompressed piece by piece, so a bomb is cut off at the limit, not after it.
-        for piece in response.iter_content(64 * 1024):
+        # read1 gives what has arrived, so that the clock is looked at however slowly bytes trickle in.
+        while piece := response.raw.read1(64 * 1024, decode_content=True):
             body += piece
             if len(body) > self.politeness.max_bytes:
                 raise ResponseTooLarge(
