@@ -112,6 +112,11 @@ def limits_of(trial: Trial, extraction: Extraction, concepts: Sequence[ConceptRo
         connection.close()
 
 
+def rank_by_topic(store: Store, subject: Subject) -> list[tuple[int, float, bool]]:
+    """(version_id, score, in_block) of every candidate, best first: the finding alone, unexplained."""
+    return [(one.version_id, one.score, one.in_block) for one in _Finder(store, subject).ranked()]
+
+
 def comparable(
     store: Store,
     subject: Subject,
@@ -172,6 +177,8 @@ class _Finder:
             "concepts": bool(features.concepts),
         }
         present = {part: weight for part, weight in self.finding.weights.items() if has[part]}
+        if has["intervention"] and not self.subject.trial.interventions:
+            present["intervention"] = self.finding.intervention_weight_from_text
         if not present:
             raise BadQuestion("this text names no condition, intervention or criterion to search by")
         total = sum(present.values())

@@ -20,6 +20,7 @@ class Finding:
     intervention: Mapping[str, float]
     block: Mapping[str, float]
     too_general: frozenset[str]
+    intervention_weight_from_text: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def settings() -> tuple[Finding, Comparing]:
             finding["intervention"],
             finding["block"],
             frozenset(finding["too_general"]),
+            finding["intervention_weight_from_text"],
         ),
         Comparing(
             comparing["damping"],
