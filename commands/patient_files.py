@@ -49,6 +49,7 @@ def knowledge() -> Knowledge:
         {concept.id: concept.specimen for concept in concepts.values() if concept.specimen},
         {concept.id: concept.name for concept in concepts.values()},
         _OF_SOMETHING | {concept.id for concept in concepts.values() if concept.category == "temporal"},
+        {concept.id: concept.members for concept in concepts.values() if concept.members},
     )
 
 

@@ -26,7 +26,7 @@ _ONLY_FEMALE = frozenset(
         "pregnant or lactating", "pregnant or breastfeeding", "pregnant or breast-feeding", "pregnant or nursing",
         "pregnant or lactating women", "pregnant or breastfeeding women", "pregnant women", "lactating women",
         "women of childbearing potential", "women of childbearing age", "females of childbearing potential",
-        "female of childbearing potential", "postmenopausal women",
+        "female of childbearing potential", "postmenopausal women", "childbearing potential",
     )
 )  # fmt: skip
 _SEX_FILLERS = {
@@ -97,7 +97,7 @@ def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
         return Verdict(answer, f"'{shown}': answered {'yes' if answer else 'no'} by the caller", shown)
     value = _recorded(fact.text, fact.concept, patient)
     if value is None:
-        value = _sex_answer(event_key(fact.text), patient)
+        value = _sex_answer(event_key(fact.concept or fact.text), patient)
     if value is None:
         return Verdict(None, f"'{shown}' is not known of the patient", shown)
     return Verdict(value, f"'{shown}': {'yes' if value else 'no'} by the patient's record", shown)

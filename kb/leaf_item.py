@@ -36,7 +36,8 @@ class Knowledge:
     ``broader`` names for a concept those it is a kind of (a SLEDAI-2K answers a demand on SLEDAI, not
     the other way round); ``specimens`` the specimen a concept is measured in; ``names`` what people
     call it; ``of_something`` the concepts whose value says nothing without what it is of (a CTCAE grade,
-    the duration of a treatment).
+    the duration of a treatment); ``members`` what a collective concept stands for (transaminases: ALT
+    and AST).
     """
 
     units: UnitConverter
@@ -44,6 +45,7 @@ class Knowledge:
     specimens: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     of_something: frozenset[str] = frozenset()
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +410,8 @@ def judge_item(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
     if item.concept is None:
         return Verdict(None, f"'{item.concept_text or item.value_text}' is no concept of the vocabulary")
     found, problem = candidates(item, patient, knowledge)
+    if not found and item.concept in knowledge.members:
+        return _members(item, patient, knowledge)
     if not found:
         name = knowledge.names.get(item.concept, item.concept_text or item.concept)
         return Verdict(None, f"{name} {problem}; the text says {needed(item)}", item.concept)
@@ -417,3 +421,20 @@ def judge_item(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
             None, "values of one day disagree: " + "; ".join(v.why for v in verdicts), item.concept
         )
     return verdicts[0]
+
+
+def _members(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
+    """A demand on a collective concept: what its members agree on; an upper limit binds each of them."""
+    assert item.concept is not None
+    names = knowledge.members[item.concept]
+    verdicts = [
+        judge_item(replace(item, concept=name, concept_text=name), patient, knowledge) for name in names
+    ]
+    why = "; ".join(verdict.why for verdict in verdicts)
+    values = {verdict.value for verdict in verdicts}
+    if len(values) == 1:
+        return replace(verdicts[0], why=why)
+    if item.comparator in ("<", "<=") and False in values:
+        return replace(next(verdict for verdict in verdicts if verdict.value is False), why=why)
+    needs = next((verdict.needs for verdict in verdicts if verdict.value is None), None)
+    return Verdict(None, why, needs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -198,3 +199,16 @@ def test_calendar() -> None:
     assert shift(date(2025, 7, 27), 3, "{half-life}") is None
     assert shift(date(2025, 7, 27), -9e9, "d") is None
     assert completed(date(2000, 2, 29), date(2025, 2, 28), "a") == 24
+
+
+def test_collective_concept_is_answered_by_its_members() -> None:
+    knowledge = replace(KNOWLEDGE, members={"transaminases": ("alt", "ast")})
+
+    def answer(comparator: str, *measurements: Measurement) -> bool | None:
+        wanted = item("transaminases", comparator, 2, relative_to="ULN")
+        return judge_item(wanted, patient(*measurements), knowledge).value
+
+    low, high = Measurement("alt", 30, "U/L", uln=40), Measurement("ast", 200, "U/L", uln=40)
+    assert (answer("<=", low, high), answer("<=", low), answer("<=", high)) == (False, None, False)
+    assert (answer(">", high), answer(">", low, high)) == (None, None)
+    assert answer("<=", low, replace(high, value=35)) is True

@@ -1,0 +1,31 @@
+"""What the tests over real readings share: the extractor, built once, and the vocabulary's knowledge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import patient_files
+from kb.leaf_item import Knowledge
+from nlp import pipeline
+from nlp.pipeline import Extractor
+
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
+
+
+@pytest.fixture(scope="session")
+def extractor() -> Extractor:
+    return pipeline.build()
+
+
+@pytest.fixture(scope="session")
+def knowledge() -> Knowledge:
+    return patient_files.knowledge()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED.name} is not at hand: this test reads its records")
+    return SHARED
