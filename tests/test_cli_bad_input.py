@@ -15,7 +15,6 @@ from harvest.archive import Archive
 from harvest.local_registry import Holdings, LocalRegistry, load
 from harvest.run_lock import run_lock
 from kb.digest import content_digest
-from kb.store import Store
 from tests.conftest import ROOT, Run, RunCli
 
 CLOSED = "http://127.0.0.1:1"  # tcpmux: nobody listens on loopback

@@ -119,7 +119,7 @@ def test_a_malformed_id_is_refused(store: Store, wrong: str) -> None:
 
 
 def test_an_unknown_id_says_how_to_fetch_it(store: Store) -> None:
-    with pytest.raises(TrialNotFound, match="trialkb refresh --id NCT99999999"):
+    with pytest.raises(TrialNotFound, match="trialkb refresh NCT99999999"):
         store.version_id("NCT99999999")
 
 
