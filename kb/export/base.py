@@ -79,6 +79,7 @@ Format = TrialFormat | SetFormat
 _FORMATS: dict[str, str] = {
     "jsonl": "kb.export.canonical:Canonical",
     "csv": "kb.export.flat:Flat",
+    "circe": "kb.export.circe:Circe",
 }
 
 

@@ -38,6 +38,7 @@ class OmopTable:
     units: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     results: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     conditions: Mapping[str, ConceptSet] = field(default_factory=dict)
+    sexes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def _ids(row: Mapping[str, Any]) -> tuple[OmopConcept, ...]:
@@ -58,6 +59,7 @@ def parse(lines: Iterable[str], name: str) -> OmopTable:
     units: dict[str, tuple[int, ...]] = {}
     results: dict[str, tuple[int, ...]] = {}
     conditions: dict[str, ConceptSet] = {}
+    sexes: dict[str, tuple[int, ...]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -72,6 +74,8 @@ def parse(lines: Iterable[str], name: str) -> OmopTable:
                     units[row["ucum"]] = tuple(each.id for each in ids)
                 case "result":
                     results[row["result"]] = tuple(each.id for each in ids)
+                case "sex":
+                    sexes[row["sex"]] = tuple(each.id for each in ids)
                 case "condition":
                     conditions.update({event_key(each): found for each in row["names"]})
                 case other:
@@ -80,7 +84,7 @@ def parse(lines: Iterable[str], name: str) -> OmopTable:
             raise BadOption(
                 f"{name} line {number} is no OMOP row ({error}); kb/export/data/README.md says the form"
             ) from error
-    return OmopTable(measurements, units, results, conditions)
+    return OmopTable(measurements, units, results, conditions, sexes)
 
 
 @cache
@@ -99,4 +103,5 @@ def table(rows: tuple[str, ...]) -> OmopTable:
         {**ours.units, **theirs.units},
         {**ours.results, **theirs.results},
         {**ours.conditions, **theirs.conditions},
+        {**ours.sexes, **theirs.sexes},
     )
