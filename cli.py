@@ -60,6 +60,25 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "Ask over many trials",
+        "queries",
+        {
+            "landscape": "Show how each threshold is distributed over a subject: how many state it, range, quartiles, outliers.",
+            "find": "Find trials by thresholds, topics and words, in a small query language.",
+            "search": "Search the criteria texts; hits stand between « and ». Best first inside a subject, else unranked.",
+            "sql": "Run one SELECT over the knowledge base; nothing can be written.",
+            "graph": "Project the named trials, or those of a subject, to a graph, and write it as GraphML.",
+        },
+    ),
+    (
+        "Ask what changed",
+        "changes",
+        {
+            "diff": "Compare two versions of a trial: thresholds, criteria, registry fields; and why each differs.",
+            "changes": "List what changed since a day over all trials or a subject; exit code 10 if anything did.",
+        },
+    ),
+    (
         "Screen",
         "screening",
         {
@@ -72,6 +91,18 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         {
             "export": "Write trials in a form that another tool reads, with a report of what that form cannot hold.",
             "schema": "Print the JSON Schema of the canonical export (format jsonl).",
+        },
+    ),
+    (
+        "Look after",
+        "upkeep",
+        {
+            "history": "List the stored versions of a trial, oldest first; with --fetch, get past ones from the registry.",
+            "conflicts": "Show where ClinConnect pages differ from the registry's records; the registry is what counts.",
+            "rebuild": "Read all archived records anew, offline, and replace the knowledge base; reviews are kept.",
+            "doctor": "Check the archive's hashes, all references, and that the knowledge base equals a rebuild.",
+            "backup": "Write archive and knowledge base, consistent and checked, into one zip file.",
+            "restore": "Put back archive and knowledge base from a backup, after checking it.",
         },
     ),
     (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from commands.output import EXIT_INCOMPLETE, CommandError
 from harvest import feed
 from harvest.archive import Archive
 from harvest.fault_points import reach
@@ -65,9 +66,17 @@ def catch_up(
 ) -> BuildReport:
     """Read into the knowledge base at ``db`` whatever the archive holds and it does not.
 
-    Raises the errors of both rooms; what was put before stays, and the next call goes on there.
+    Raises the errors of both rooms; what was put before stays, and the next call goes on there. Raises
+    CommandError (exit code 5) where the knowledge base was read with another vocabulary: mixing two would
+    make differences that no trial made, and a new one should be looked at before it is accepted.
     """
-    with Store.open(db, "write", purpose="trialkb: reading the archive") as store:
+    with Store.open(db, "write", purpose="reading the archive") as store:
+        if store.meta("vocabulary") not in ("", reading.vocabulary):
+            raise CommandError(
+                f"what was fetched is stored, but {db} was read with another vocabulary: 'trialkb rebuild --preview'"
+                " shows which thresholds move, 'trialkb rebuild' accepts it and reads what is new",
+                EXIT_INCOMPLETE,
+            )
         token = store.meta("made") or ""
         due = feed.due_records(archive, feed.read_mark(archive, token, reading.vocabulary))
         report = BuildReport()

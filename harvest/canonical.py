@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harvest.errors import UnexpectedShape
@@ -91,3 +92,9 @@ def canonical_record(record: Mapping[str, Any]) -> tuple[bytes, str, str]:
             rest.update(piece + b"\n")
             parts.append(piece)
     return b"{" + b",".join(parts) + b"}", version.hexdigest(), rest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file's content, read piece by piece."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -72,6 +72,11 @@ def due_records(archive: Archive, mark: Mark | None = None) -> list[int]:
     return [row[0] for row in rows]
 
 
+def parse_raw(raw: RawRecord) -> Trial:
+    """The trial in a raw record of any registry. Raises UnexpectedShape."""
+    return PARSERS[raw.source](raw)
+
+
 def read(archive: Archive, records: list[int]) -> Iterator[Due]:
     """The records with these numbers, parsed. Raises UnexpectedShape, ArchiveDamaged."""
     for number in records:
@@ -79,4 +84,4 @@ def read(archive: Archive, records: list[int]) -> Iterator[Due]:
         (record_date,) = archive.connection.execute(
             "SELECT record_date FROM record WHERE id = ?", (number,)
         ).fetchone()
-        yield Due(number, PARSERS[raw.source](raw), raw, record_date)
+        yield Due(number, parse_raw(raw), raw, record_date)

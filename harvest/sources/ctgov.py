@@ -28,7 +28,7 @@ PAGE_SIZE = 1000
 ID_BATCH = 100
 
 
-def _check_json(answer: Answer) -> None:
+def check_json(answer: Answer) -> None:
     """A 200 must be JSON: HTML with status 200, cut-off or broken JSON is tried again."""
     start = answer.body[:64].lstrip().lower()
     if answer.media_type == "text/html" or start.startswith((b"<!doctype", b"<html")):
@@ -53,7 +53,7 @@ class ClinicalTrialsGov:
             f"{self.base_url.rstrip('/')}/api/v2/{path}",
             params,
             headers={"Accept": "application/json"},
-            check=_check_json,
+            check=check_json,
         )
 
     def data_version(self) -> str | None:
