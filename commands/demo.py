@@ -31,9 +31,9 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("Fetch a subject: trials on lupus with a CAR-T", ("refresh", "--cond", "lupus", "--intr", "CAR-T")),
     Step("Fetch the headline trial by its id", ("refresh", "NCT06886919")),
     Step("And its ClinConnect page", ("refresh", "--source", "clinconnect", "NCT06886919")),
+    Step("Fetch a subject: trials on lupus with a CAR-T", ("refresh", "--cond", "lupus", "--intr", "CAR-T")),
     Step("The subject again: nothing has changed", ("refresh", "--cond", "lupus", "--intr", "CAR-T")),
     Step("What the trial asks of a patient, with the evidence", ("show", "NCT06886919"), 60),
     Step("Which trials are comparable, and why", ("comparable", "NCT06886919")),
@@ -108,6 +108,8 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_file():
             path.unlink()
+    # The mark by which the next demo knows the folder as its own, even if this one is interrupted.
+    (folder / "transcript.txt").touch()
 
 
 @click.command()

@@ -48,6 +48,9 @@ EXIT_INTERRUPTED = 130
 # Ids from NCT99000001 on are given to this project's invented trials only: the registry is far from them.
 _SYNTHETIC_PATTERN = re.compile(r"\bNCT99\d{6}\b")
 
+# What the sources are called in an answer for people.
+SOURCE_NAMES = {"ctgov": "ClinicalTrials.gov", "clinconnect": "ClinConnect", "files": "files"}
+
 NOT_A_MEDICAL_DEVICE = "Not a medical device: check every answer against the registry's own text."
 
 
@@ -224,7 +227,9 @@ def _notices(text: str, provenance: Provenance, *, err: bool) -> None:
         lines.append(f"Synthetic trials, invented for this project's fixtures: {', '.join(invented)}.")
     if provenance.sources:
         when = f", data of {provenance.data_timestamp}" if provenance.data_timestamp else ""
-        lines.append(f"Source: {', '.join(provenance.sources)}{when}.")
+        lines.append(
+            f"Source: {', '.join(SOURCE_NAMES.get(name, name) for name in provenance.sources)}{when}."
+        )
     lines.extend(provenance.notes)
     if provenance.sources:
         lines.append(NOT_A_MEDICAL_DEVICE)
