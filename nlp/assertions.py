@@ -13,7 +13,8 @@ from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread
 
 _ANCHOR = re.compile(
     r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
-    r"|ago|old|in|for|to|during)\b[^,;()]*"
+    r"|ago|old|in|for|to|during)\b(?:\s+(?!(?:or|and|with|who|that|which|unless|except|if|but|without|due|requiring)\b)"
+    r"[^\s,;()]+|\s*\([^()]*\))*"
 )
 _NOMINAL_EXCEPTION = re.compile(
     r"(?:excluding|other than|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
@@ -25,6 +26,7 @@ _ADEQUATE = re.compile(
 _FURTHER = re.compile(
     r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
 )
+_SHORTER = re.compile(r"which\s?ever\b[^,;()]*\b(?:short|earli|less|first)")
 _EITHER = re.compile(r"\bor\b")
 _BOTH = re.compile(r"\band\b|&")
 
@@ -37,8 +39,9 @@ class Asserter:
         self.lower = clauses.lower_same_length(text)
         self.drafts = drafts
         self.section = section
-        self.tokens = clauses.tokens(text, self.lower, clauses.atoms(drafts))
+        self.tokens = clauses.tokens(text, self.lower, clauses.atoms(text, drafts))
         self.governing: list[int] = []
+        self.hanging: list[Expression] = []
         self.demands: list[tuple[Expression, Expression]] = []
         self.left: list[Span] = []
 
@@ -70,7 +73,8 @@ class Asserter:
                 phrase.append(piece)
         self._flush(phrase, out, leading)
         if leading is not None and not out:
-            out.append(Clause(TRUE, condition=leading))
+            # "Patients will be included if ...": the condition is what is asked for
+            out.append(Clause(leading))
         return out
 
     def _without_notes(self, pieces: list[Segment]) -> list[Segment]:
@@ -125,6 +129,7 @@ class Asserter:
             return leading
         if not out:
             if part == "exception":
+                self.hanging.append(qualifier)
                 return leading
             return qualifier if leading is None else all_of([leading, qualifier])
         last = out[-1]
@@ -164,25 +169,31 @@ class Asserter:
         if not phrase:
             return
         first = phrase[0]
+        demanded = any(token.kind == "demand" for piece in phrase for token in piece.cues)
         parts: list[tuple[Join, int, int]] = []
-        holes: list[Span] = []
+        spans: list[tuple[list[Span], list[Span]]] = []
         windows: list[int] = []
         for piece in phrase:
-            start, end = piece.start, piece.end
-            for token in piece.atoms:
-                match = _ANCHOR.match(self.lower, token.end, end)
-                holes.append((token.start, match.end() if match else token.end))
-                windows += [i for i in token.drafts if clauses.enters(self.drafts[i])]
+            holes, read, times = self._times(piece, nothing_else=len(phrase) == 1)
+            windows += times
             if parts and (piece.part != "main" or piece.join in ("with", "without", "relative", "")):
-                parts[-1] = (parts[-1][0], parts[-1][1], end)
+                parts[-1] = (parts[-1][0], parts[-1][1], piece.end)
+                spans[-1][0].extend(holes)
+                spans[-1][1].extend(read)
             else:
-                parts.append((piece.join, start, end))
-        demanded = any(token.kind == "demand" for piece in phrase for token in piece.cues)
+                parts.append((piece.join, piece.start, piece.end))
+                spans.append((holes, read))
         phrase.clear()
-        times = [Leaf(str(index)) for index in windows or self.governing]
+        governed = self._governed(first.start, windows)
         found: list[tuple[Join, Expression]] = []
+        taken = 0
         for join, start, end in facts.sure_split(self.lower, parts):
-            expression = facts.fact(self.text, self.lower, start, end, holes)
+            holes, read = [], []
+            while taken < len(parts) and parts[taken][2] <= end:
+                holes += spans[taken][0]
+                read += spans[taken][1]
+                taken += 1
+            expression = facts.fact(self.text, self.lower, start, end, holes, holes + read)
             if expression is None:
                 continue
             if before_items and isinstance(expression, Fact) and _ADEQUATE.match(expression.text.lower()):
@@ -191,15 +202,56 @@ class Asserter:
         if not found and windows:
             found = [(first.join, TRUE)]
         for position, (join, expression) in enumerate(found):
-            out.append(
-                Clause(
-                    _timed(expression, times),
-                    join if position else first.join,
-                    first.strong and position == 0,
-                    leading,
-                    demanded=demanded,
-                )
-            )
+            timed = _timed(expression, governed)
+            if first.negated and position == 0:
+                timed = negate(timed)
+            strong = first.strong and position == 0
+            out.append(Clause(timed, join if position else first.join, strong, leading, demanded=demanded))
+
+    def _governed(self, start: int, windows: Sequence[int]) -> list[Expression]:
+        """The windows that restrict a phrase. "30 days or 5 half-lives" is one or the other, unless the
+        shorter of them counts."""
+        times: list[Expression] = [Leaf(str(index)) for index in windows or self.governing]
+        if len(windows) < 2:
+            return times
+        ends = [self.drafts[index].value_end for index in windows]
+        between = self.lower[min(ends) : self.drafts[windows[-1]].value_start]
+        if _EITHER.search(between) and not _SHORTER.search(self.lower, start, max(ends) + 60):
+            return [any_of(times)]
+        return times
+
+    def _times(self, piece: Segment, *, nothing_else: bool) -> tuple[list[Span], list[Span], list[int]]:
+        """The time windows of a segment: spans to leave out, spans that were read, and the drafts."""
+        holes: list[Span] = []
+        read: list[Span] = []
+        windows: list[int] = []
+        for token in piece.atoms:
+            if token.kind == "said":
+                read.append((token.start, token.end))
+                continue
+            match = _ANCHOR.match(self.lower, token.end, piece.end)
+            end = match.end() if match else token.end
+            if (
+                nothing_else
+                and not self.text[piece.start : token.start].strip()
+                and not self.text[end : piece.end].strip()
+            ):
+                end = token.end  # "within 42 days of vaccination": the anchor is the event
+            holes.append((token.start, end))
+            windows += [index for index in token.drafts if clauses.enters(self.drafts[index])]
+        for bracket in piece.brackets:
+            low, high = self._within(bracket)
+            inner = [token for token in self.tokens[low:high] if token.kind in ("window", "said")]
+            read += [(token.start, token.end) for token in inner]
+            if (
+                len(inner) == 1
+                and inner[0].kind == "window"
+                and not self.text[bracket.end : inner[0].start].strip()
+            ):
+                # said of the words around it: "Active (within the past 3 months) infection"
+                windows += [index for index in inner[0].drafts if clauses.enters(self.drafts[index])]
+                holes.append((bracket.start, self.tokens[bracket.mate].end))
+        return sorted(holes), sorted(read), windows
 
     # -- items
 
@@ -268,6 +320,8 @@ class Asserter:
                 parts.append(expression)
         if not parts:
             return None
+        if self.section == "exclusion" and len(parts) > 1 and self._run_on(used):
+            parts = [any_of(parts)]
         head = facts.frame(self.lower, piece.start, values[0].start)
         if head.negated and not self.text[head.start : values[0].start].strip(" -:,"):
             parts = [negate(all_of(parts))]
@@ -275,6 +329,12 @@ class Asserter:
             parts += [Leaf(str(i)) for token in piece.atoms if token.kind == "window" for i in token.drafts]
         self._rest(piece, values, parts)
         return all_of(parts)
+
+    def _run_on(self, indexes: Sequence[int]) -> bool:
+        """Whether values stand side by side without a join, each on a concept of its own."""
+        concepts = [self.drafts[index].concept for index in indexes]
+        measured = all(self.drafts[index].entity_type == "Measurement" for index in indexes)
+        return measured and None not in concepts and len(set(concepts)) == len(concepts)
 
     def _is_event(self, index: int) -> bool:
         """Whether an item is something that happens (so that "within 30 days" restricts it)."""
@@ -284,7 +344,7 @@ class Asserter:
 
     def _rest(self, piece: Segment, values: Sequence[Token], parts: list[Expression]) -> None:
         """Words after the last value: a further demand, a known context, or words not understood."""
-        start = max(token.end for token in (*piece.atoms, *values))
+        start = max(token.end for token in piece.atoms)
         for bracket in piece.brackets:
             start = max(start, self.tokens[bracket.mate].end)
         if _ANCHOR.match(self.lower, start, piece.end):

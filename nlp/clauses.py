@@ -133,14 +133,20 @@ def is_window(draft: Draft) -> bool:
     return draft.entity_type == "Temporal" and draft.comparator == "within"
 
 
-def atoms(drafts: Sequence[Draft]) -> list[Token]:
+def is_bare_time(draft: Draft) -> bool:
+    """Whether the draft is a time without a sign ("follow-up for 15 years"): words of its phrase."""
+    return draft.entity_type == "Temporal" and "lost_comparator" in draft.flags and draft.concept is None
+
+
+def atoms(text: str, drafts: Sequence[Draft]) -> list[Token]:
     """One token for each value of the text, spanning the concepts that stand beside it.
 
     Drafts that share a value span are one token ("ALT and AST <= 3 x ULN"). A concept that is named
     elsewhere, beyond another value, does not stretch the token. Drafts must come in text order.
     """
     found: list[Token] = []
-    order = sorted(range(len(drafts)), key=lambda index: (drafts[index].value_start, index))
+    shown = [index for index, draft in enumerate(drafts) if not is_bare_time(draft)]
+    order = sorted(shown, key=lambda index: (drafts[index].value_start, index))
     position = 0
     floor = 0
     while position < len(order):
@@ -157,13 +163,21 @@ def atoms(drafts: Sequence[Draft]) -> list[Token]:
             for index in group:
                 draft = drafts[index]
                 if floor <= draft.concept_start < start and start - draft.concept_end <= _REACH:
-                    start = draft.concept_start
+                    if _balanced(text, draft.concept_start, start):
+                        start = draft.concept_start
                 elif draft.concept_start >= end and (ceiling is None or draft.concept_end <= ceiling):
                     end = draft.concept_end
         start = max(start, floor)
-        found.append(Token("window" if window else "atom", start, end, tuple(group)))
+        kind = "window" if window else "atom"
+        if not any(enters(drafts[index]) for index in group):
+            kind = "said"
+        found.append(Token(kind, start, end, tuple(group)))
         floor = end
     return found
+
+
+def _balanced(text: str, start: int, end: int) -> bool:
+    return text.count("(", start, end) == text.count(")", start, end)
 
 
 def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
@@ -274,7 +288,7 @@ def segments(text: str, found: Sequence[Token], low: int, high: int, start: int,
         if token.kind == "open" and token.mate >= 0:
             current.brackets.append(token)
             index = token.mate
-        elif token.kind in ("atom", "window"):
+        elif token.kind in ("atom", "window", "said"):
             current.atoms.append(token)
         elif join is not None or part is not None:
             blank = (

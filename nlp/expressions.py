@@ -27,6 +27,8 @@ _POPULATION = re.compile(
     r"|on|receiving|taking|having|of|aged|without|previously))\b"
 )
 _PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+_REASON = re.compile(r"\W*(?:for (?:this|these|that) reasons?|because|since|as|due to|given)\b")
+_NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
 _JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clinician)s?\b")
 
 
@@ -47,6 +49,7 @@ class Statement:
     force: str = "named"
     condition: Expression | None = None
     alternative: bool = False
+    also: bool = False
 
 
 def express(
@@ -62,6 +65,7 @@ def express(
     del heading
     joined = logic not in (None, "all")
     reader = _Reader(text, drafts, "inclusion" if joined else section)
+    reader.listed = logic is not None
     expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
 
@@ -112,6 +116,7 @@ class _Reader(Asserter):
     """Reads the statements of one criterion and joins them."""
 
     alternatives = False
+    listed = False
 
     def read(self) -> Expression:
         """The expression of the whole text."""
@@ -150,6 +155,10 @@ class _Reader(Asserter):
     def _statement(self, low: int, high: int, start: int, end: int) -> Statement | None:
         """Read one statement; None where it demands nothing."""
         colon = self._colon(low, high)
+        if colon is not None and not self.text[self.tokens[colon].end : end].strip():
+            if self.listed or self._introduces(low, colon):
+                return None
+            high, end, colon = colon, self.tokens[colon].start, None
         if colon is not None:
             return self._labelled(colon, low, high, start, end)
         force, at = self._force(low, high, start)
@@ -166,8 +175,30 @@ class _Reader(Asserter):
                 )
         if self.section == "inclusion" and statement.condition is None:
             low, start = self._population_of(statement, low, high, start)
-        statement.clauses = self.clauses(low, high, start, end)
+        if force == "exclude" and at is not None:
+            statement.clauses = self._excluded(at, low, high, start, end)
+        else:
+            statement.clauses = self.clauses(low, high, start, end)
         return statement if statement.clauses else None
+
+    def _excluded(self, at: int, low: int, high: int, start: int, end: int) -> list[Clause]:
+        """ "X are excluded", "We exclude X", "X are not eligible if Y": what is kept out."""
+        token = self.tokens[at]
+        before = self.clauses(low, at, start, token.start)
+        after = self.clauses(at + 1, high, token.end, end)
+        if not before or not after:
+            return before or after
+        if after[0].condition is not None or after[0].expression in (before[-1].condition, TRUE):
+            after[0].join = "and"
+        else:
+            after[0].join = "with"
+        return before + after
+
+    def _introduces(self, low: int, colon: int) -> bool:
+        """Whether a text that ends in a colon only announces what follows."""
+        return any(
+            token.kind in ("anyof", "allof", "definition", "example") for token in self.tokens[low:colon]
+        )
 
     def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
         """named, demand, prohibition, exclude or allowance, and the token that says so."""
@@ -205,6 +236,9 @@ class _Reader(Asserter):
         demand = self.tokens[at]
         if any(token.kind in ("atom", "window") for token in self.tokens[low:at]):
             return None
+        comma = self.lower.rfind(", ", start, demand.start)
+        if comma >= 0 and _REASON.match(self.lower, start):
+            start = comma + 2
         if not _POPULATION.match(self.lower, start, demand.start):
             return None
         return facts.fact(self.text, self.lower, start, demand.start)
@@ -223,27 +257,39 @@ class _Reader(Asserter):
         return low, start
 
     def _allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
-        """An allowance demands nothing, unless it is tied to a condition."""
+        """An allowance demands nothing, unless it is tied to a condition or to a limit."""
         token = self.tokens[at]
         before = self.clauses(low, at, start, token.start)
+        self.hanging.clear()
         after = self.clauses(at + 1, high, token.end, end)
+        limits = [clause for clause in (*before, *after) if clause.drafts]
+        about = before[-1].expression if before and not before[-1].drafts else None
+        if isinstance(about, Fact | Unread) and _PRONOUN.match(self.lower[slice(*about.span)]):
+            about = None
         conditions = [clause.condition for clause in (*before, *after) if clause.condition is not None]
-        subject = before[-1] if before else None
-        if conditions and subject is not None and subject.condition is not None:
+        if before and before[-1].condition is not None:
             # "But if the disease progresses, and 5 half-lives have passed, it is allowed"
             conditions += [clause.expression for clause in before[:-1]]
-        exceptions = [
-            negate(clause.exception) for clause in (*before, *after) if clause.exception is not None
-        ]
-        needs = list(dict.fromkeys([*conditions, *exceptions]))
-        keep = frozenset(int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf))
-        self.set_role(low, high, "allowance", keep)
-        statement = Statement([], "allowance")
-        if needs:
-            statement.condition = all_of(needs)
-            about = subject.expression if subject is not None else None
-            if isinstance(about, Fact) and not _PRONOUN.match(about.text.lower()):
-                statement.clauses = [Clause(about)]
+            if before[-1].drafts:
+                conditions.append(before[-1].expression)
+        opener = self.tokens[at + 1] if at + 1 < high else None
+        if opener is not None and opener.kind == "condition" and after and after[0].condition is None:
+            conditions.append(tree(after, "inclusion"))
+        exceptions = [clause.exception for clause in (*before, *after) if clause.exception is not None]
+        needs = list(dict.fromkeys([*conditions, *(negate(part) for part in (*exceptions, *self.hanging))]))
+        self.hanging.clear()
+        statement = Statement([], "allowance", also="also" in self.lower[token.start : token.end])
+        if about is not None and after and after[0].drafts and not conditions:
+            # "patients with Gilbert syndrome are allowed with a bilirubin of at most 3 x ULN"
+            after[0].condition = about
+            return Statement(after, "demand")
+        statement.condition = all_of(needs) if needs else None
+        if about is not None:
+            statement.clauses = [Clause(about)]
+        keep = {int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf)}
+        if limits and not needs and self.section == "inclusion" and _NO_MORE.match(self.lower, start, end):
+            return Statement(before, "demand")
+        self.set_role(low, high, "allowance", frozenset(keep))
         return statement
 
     def _colon(self, low: int, high: int) -> int | None:
@@ -308,13 +354,21 @@ class _Reader(Asserter):
         """Add a statement, or work an allowance into the one before it."""
         if statement.force != "allowance":
             said.append(statement)
-        elif statement.condition is not None and statement.clauses:
+            return
+        about = statement.clauses[0].expression if statement.clauses else None
+        needs = statement.condition
+        if about is not None and needs is not None:
             # "Patients with brain metastases are eligible if treated"
-            subject = statement.clauses[0].expression
-            said.append(Statement([Clause(If(subject, statement.condition, TRUE))], "demand"))
-        elif statement.condition is not None and said:
+            said.append(Statement([Clause(If(about, needs, TRUE))], "demand"))
+        elif about is not None and statement.also and self.section == "inclusion" and said:
+            # "Patients with ... are also eligible"
             for clause in said[-1].clauses:
-                clause.exception = statement.condition
+                clause.exception = about if clause.exception is None else any_of([clause.exception, about])
+        elif needs is not None and said:
+            for clause in said[-1].clauses:
+                clause.exception = needs
+        elif needs is not None:
+            said.append(Statement([Clause(needs)], "demand"))
 
     def _join(self, said: list[Statement]) -> Expression:
         placed: list[Clause] = []
@@ -325,9 +379,11 @@ class _Reader(Asserter):
         for statement in said:
             if not statement.clauses:
                 continue
+            either = any(clause.join in ("or", "andor") for clause in statement.clauses)
             for clause in statement.clauses:
-                clause.expression = self._finished(clause)
-            named = tree(statement.clauses, "inclusion" if statement.force == "demand" else self.section)
+                clause.expression = self._finished(clause, either)
+            section = "inclusion" if statement.force == "demand" else self.section
+            named = tree(statement.clauses, section)
             expression = negate(named) if self._turned(statement) else named
             if statement.condition is not None:
                 expression = If(statement.condition, expression, TRUE)
@@ -346,10 +402,13 @@ class _Reader(Asserter):
             return statement.force not in ("demand", "prohibition")
         return statement.force == "exclude"
 
-    def _finished(self, clause: Clause) -> Expression:
-        """The clause with its condition and exception worked in, as the section needs them."""
+    def _finished(self, clause: Clause, either: bool) -> Expression:
+        """The clause with its condition and exception worked in, as the section needs them.
+
+        Among alternatives a limit under a condition is a way in only where the condition holds.
+        """
         expression = clause.expression
-        if clause.condition is not None and self.section == "exclusion":
+        if clause.condition is not None and (either or self.section == "exclusion"):
             expression = all_of([clause.condition, expression])
         elif clause.condition is not None:
             expression = If(clause.condition, expression, TRUE)

@@ -17,15 +17,26 @@ from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("negation", "prohibition", "demand", "opener", "link", "subject", "article")
 
-# A comparator or a number with a unit that no item reader took: a threshold that would be lost.
-_NUMBER_LEFT = re.compile(
-    r"[<>≥≤]|\b\d+(?:[.,]\d+)?\s?(?:%|x\s?(?:uln|the upper)|mg|g/d|g/l|ug|ml|mmhg|kg|mm\b|cm\b|years?|yrs?|months?"
-    r"|weeks?|days?|hours?|bpm|msec|ms\b|iu|mmol|umol|points?|minutes?|packs?|cells|copies|/ul|u/l)",
-    re.IGNORECASE,
+# A comparator with a number that no item reader took: a threshold that would be lost. A bare number
+# ("for 6 months", "dose of 10 mg") stays in the words, where a reader can answer for it.
+_COMPARED = (
+    r"(?:[<>≥≤=]|\b(?:at least|more than|less than|greater than|fewer than|lower than|higher than|longer than"
+    r"|shorter than|not exceed\w*|exceed\w*|over|under|above|below|up to|minimum(?: of)?|maximum(?: of)?|no more than"
+    r"|no less than|within(?: the)?(?: last| past)?|between))"
 )
+_NUMBER = r"(?:grade |class |stage )?(?:\d|one|two|three|four|five|six|[ivx]{1,3}\b)"
+_NUMBER_LEFT = re.compile(rf"[<>≥≤]|{_COMPARED}\s*{_NUMBER}", re.IGNORECASE)
+_TAIL = re.compile(r"^(?:(?:and/or|and|or)\s+|[,\s])+|(?:\s+(?:and/or|and|or|for|of|in)|[,\s])+$")
+_CHAFF = re.compile(r"[,(]?\s*which\s?ever\b[^,;()]*\)?")
 _HANGING = re.compile(r"\b(?:the following|as follows|below)\W*$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _SAYING = re.compile(r"[^\W\d_]{2}")
+_ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[a-z]|i{1,3}|iv|vi{0,3})[.)]\s")
+# Words of a clause that was not taken apart: what is left is no yes-or-no question.
+_UNRESOLVED = re.compile(
+    r"(?:^(?:this|these|it|if|when|where|unless|except|whichever|and|or|but)\b|^(?:positive|negative)$"
+    r"|\b(?:if|unless|whichever|provided that)\b|\.\s[A-Z][a-z]+\s|[.;:]$|\b(?:and|or|with|of|to|the|a|an|for|by)$)"
+)
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
 _LOOSE = re.compile(r"(?:or|and|and/or)\b")
 _PREPOSITION = re.compile(
@@ -40,14 +51,36 @@ _ADJECTIVE = re.compile(
     r"|ocular|unwilling|unable|willing|able|pulmonary|biliary|inhaled|topical|injected|one|two|male|female)\Z"
 )
 _STARTER = re.compile(
-    r"(?:history of|presence of|evidence of|use of|treatment with|receipt of|known|prior|previous|current|currently"
-    r"|any|has|have|had|is|are|was|were|must|should|no|not|without|unable|inability|unwilling|able|willing|requires?"
+    r"(?:(?:a |any |prior |previous )?history of|presence of|evidence of|use of|treatment with|receipt of|known|prior|previous|current|currently"
+    r"|any|has|have|had|is|are|was|were|must|should|unable|inability|unwilling|able|willing|requires?"
     r"|requiring|receiving|undergoing|planned|planning|participation|taking|patients?|subjects?|participants?"
     r"|individuals|those|women|men|females?|males?|diagnosed|diagnosis of|who|agrees?|active|uncontrolled|severe"
     r"|symptomatic|clinically)\b"
 )
+_NOT_STARTER = re.compile(r"(?:no|not|without|never|cannot|does not|do not)\b")
 _NEGATIVE = re.compile(
     r"\b(?:not?|un\w+|without|refus\w*|lack\w*|fail\w*|withdr\w*|never|inability|absence|cannot)\b"
+)
+_OPEN = frozenset(
+    (
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "had",
+        "be",
+        "been",
+        "being",
+        "or",
+        "and",
+        "not",
+        "the",
+        "a",
+        "an",
+        "can",
+    )
 )
 _TRIM = " .,;:-*\"'\t\n"
 
@@ -100,11 +133,17 @@ def slug(lower: str) -> str | None:
 
 
 def fact(
-    text: str, lower: str, start: int, end: int, holes: Sequence[tuple[int, int]] = ()
+    text: str,
+    lower: str,
+    start: int,
+    end: int,
+    holes: Sequence[tuple[int, int]] = (),
+    read: Sequence[tuple[int, int]] = (),
 ) -> Expression | None:
     """The yes-or-no question of ``text[start:end]``; None where it says nothing beyond its frame.
 
     ``holes`` are spans that another leaf speaks for (a time window): they are left out of the words.
+    ``read`` are spans whose numbers were read as items that the words keep. Both lie inside.
     """
     start, end = trim(text, start, end)
     for low, high in holes:
@@ -113,21 +152,39 @@ def fact(
     for low, high in reversed(holes):
         if start <= low < end <= high:
             start, end = trim(text, start, low)
+    mark = _ENUMERATOR.match(lower, start, end)
+    if mark:
+        start = mark.end()
     if start >= end:
         return None
     head = frame(lower, start, end)
     core, end = trim(text, head.start, end)
     if _LOOSE.match(lower, core, end):
         core = trim(text, start, end)[0]
+    holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
     words = _without(text, core, end, holes)
+    if holes:
+        words = _TAIL.sub("", words)
     if not _SAYING.search(words) or matcher("note", "context").covers(words.lower()):
         return None
-    if _NUMBER_LEFT.search(words):
-        return Unread((core, end), "a number that was not read as a threshold")
-    if _HANGING.search(words):
-        return Unread((core, end), "refers to a list that was not found")
+    why = _not_plain(words, _without(text, core, end, read) if read else words)
+    if why is not None:
+        return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(words.lower()))
     return Not(leaf) if head.negated else leaf
+
+
+def _not_plain(words: str, unread: str) -> str | None:
+    """Why the words are no plain question, or None. ``unread``: the words without what items speak for."""
+    if _NUMBER_LEFT.search(unread):
+        return "a number that was not read as a threshold"
+    if _HANGING.search(words):
+        return "refers to a list that was not found"
+    if words.count("(") != words.count(")"):
+        return "a bracket stands open: the phrase was cut apart"
+    if _UNRESOLVED.search(words):
+        return "a condition or a reference that was not resolved"
+    return None
 
 
 def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) -> str:
@@ -170,13 +227,20 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
     return out
 
 
+def _starts(lower: str, start: int, end: int, join: Join) -> bool:
+    """Whether the words open a phrase of their own."""
+    if _STARTER.match(lower, start, end):
+        return True
+    return join != "comma" and bool(_NOT_STARTER.match(lower, start, end))
+
+
 def _complete(lower: str, start: int, end: int) -> bool:
     """Whether the phrase ends in a noun, as far as its last word shows."""
     start = frame(lower, start, end).start
     words = _WORD.findall(lower, start, end)
     if not words or lower[start:end].strip(_TRIM) in slugs():
         return bool(words)
-    return not _ADJECTIVE.match(words[-1]) and not _PREPOSITION.fullmatch(words[-1])
+    return not (_ADJECTIVE.match(words[-1]) or _PREPOSITION.fullmatch(words[-1]) or words[-1] in _OPEN)
 
 
 def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
