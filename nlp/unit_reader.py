@@ -148,7 +148,7 @@ class _Word:
     """What one word reads as where it stands alone; ``length`` 0: no unit. ``slow``: the patterns
     must look at what follows it; ``openers``: first letters of a next word that may belong to it."""
 
-    openers: frozenset[str] = frozenset()
+    openers: tuple[str, ...] = ()
     slow: bool = False
     code: str | None = None
     relative_to: RelativeTo | None = None
@@ -180,7 +180,7 @@ class UnitReader:
         self._codes: dict[str, str | None] = {}
         self._words: dict[str, _Word] = {}
 
-    def _second_words(self) -> Mapping[str, frozenset[str]]:
+    def _second_words(self) -> Mapping[str, tuple[str, ...]]:
         """For the first word of a spelling of several words, the first three letters of the second."""
         found: dict[str, set[str]] = {}
         for table in (self._exact, self._folded, self._exact_before, self._folded_before):
@@ -188,7 +188,7 @@ class UnitReader:
                 first, blank, rest = surface.lower().partition(" ")
                 if blank:
                     found.setdefault(first, set()).add(rest[:3])
-        return {first: frozenset(seconds) for first, seconds in found.items()}
+        return {first: tuple(sorted(seconds)) for first, seconds in found.items()}
 
     def _compile(self) -> None:
         def words(*places: str) -> str:
@@ -249,7 +249,11 @@ class UnitReader:
         if known.slow or not (
             after == ""
             or (after[0] in _ENDS and not surface[-1].isdigit())
-            or (after[0] == " " and after[1:].lower() not in known.openers and after[1:2] not in _SIGNS)
+            or (
+                after[0] == " "
+                and after[1:2] not in _SIGNS
+                and not after[1:].lower().startswith(known.openers)
+            )
         ):
             return self._match_slow(text, pos)
         if known.length == 0:
@@ -265,7 +269,7 @@ class UnitReader:
         if limited or folded in _GO_ON or folded.endswith("/") or re.match(r"[xe]\d", folded):
             word = _Word(slow=True)
         else:
-            openers = _COMMON_OPENERS | self._openers.get(re.split(r"[/%]", folded)[-1], frozenset())
+            openers = (*_COMMON_OPENERS, *self._openers.get(re.split(r"[/%]", folded)[-1], ()))
             found = self._match_slow(surface, 0)
             word = _Word(openers)
             if found is not None:
@@ -557,53 +561,10 @@ _GO_ON = frozenset(
         "iuln",
     ]
 )
-_COMMON_OPENERS = frozenset(
-    (
-        "per",
-        "a",
-        "a d",
-        "a w",
-        "a m",
-        "a y",
-        "a n",
-        "eac",
-        "dai",
-        "onc",
-        "wee",
-        "eve",
-        "mon",
-        "old",
-        "of",
-        "of ",
-        "in",
-        "in ",
-        "qd",
-        "qd ",
-        "q.d",
-        "od",
-        "od ",
-        "o.d",
-        "pre",
-        "nor",
-        "exp",
-        "feu",
-        "hb",
-        "hb ",
-        "hgb",
-        "hem",
-        "hae",
-        "1.7",
-        "1,7",
-        "l-1",
-        "l^-",
-        "dl-",
-        "ml-",
-        "kg-",
-        "min",
-        "m-2",
-        "cm-",
-    )
-)
+_COMMON_OPENERS = (
+    "per", "a ", "eac", "dai", "onc", "wee", "eve", "mon", "old", "of ", "in a", "qd", "q.d", "od", "o.d", "pre",
+    "nor", "exp", "feu", "hb", "hgb", "hem", "hae", "1.7", "1,7", "l-1", "l^-", "dl-", "ml-", "kg-", "min", "m-2", "cm-",
+)  # fmt: skip
 _REMEMBERED = 50_000
 _QUALIFIED = frozenset(("%", "a", "mo", "wk", "d"))
 _SUFFIXED = {"{FEU}": ("mg/L", "ug/mL", "ng/mL", "ug/L"), "{Hb}": ("/g",)}

@@ -266,6 +266,9 @@ def _bridge(a: _Dimension, b: _Dimension, facts: ConceptFacts | None) -> float |
 
 
 def _measure(atoms: Mapping[str, Atom], code: str) -> Measure | None:
+    whole = atoms.get(code)
+    if whole is not None and "/" in code:
+        return Measure(tuple(sorted(whole.dimension.items())), whole.factor)
     dimension: dict[str, int] = {}
     factor, offset, log10 = 1.0, 0.0, False
     parts = code.split("/")
