@@ -91,7 +91,7 @@ def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
     Asked in this order: the caller's answers, the record under the fact's concept, the record under its
     words, the patient's sex where nothing else decides.
     """
-    answer = patient.answers_by_key.get(answer_key(fact.text))
+    answer = patient.answers_by_key.get(answer_key(fact.text)) if patient.answers else None
     shown = " ".join(fact.text.split())
     if answer is not None:
         return Verdict(answer, f"'{shown}': answered {'yes' if answer else 'no'} by the caller", shown)
@@ -104,6 +104,8 @@ def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
 
 
 def _recorded(text: str, concept: str | None, patient: Patient) -> bool | None:
+    if not patient.events:
+        return None
     query = event_query(text)
     keys = [query.key] if concept is None else [event_key(concept), query.key]
     for key in keys:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 Result = Literal["positive", "negative", "detectable", "undetectable"]
@@ -44,6 +44,8 @@ _WINDOW = re.compile(
     r"\b(?:with)?in\s+(?:the\s+)?(?:past\s+|last\s+|previous\s+|prior\s+|preceding\s+)?"
     r"(?P<value>\d+(?:\.\d+)?)\s*-?(?P<unit>day|week|month|year)s?\b.*$"
 )
+# The same texts come up for patient after patient.
+_REMEMBERED = 65_536
 _UNITS = {"day": "d", "week": "wk", "month": "mo", "year": "a"}
 _PAST = re.compile(r"\b(?:history of|previous|previously|prior|past|received)\b")
 
@@ -146,11 +148,13 @@ def _singular(word: str) -> str:
     return word[:-1] if plural else word
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def answer_key(text: str) -> str:
     """The text without case, punctuation and spacing: under this an answer finds its question."""
     return " ".join(_words(text))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def event_key(text: str) -> str:
     """The name of a disease or treatment reduced to what identifies it.
 
@@ -182,6 +186,7 @@ class EventQuery:
     past_counts: bool
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def event_query(text: str) -> EventQuery:
     """Take a fact's text apart: "severe asthma within the past 6 months"."""
     window = None
