@@ -11,7 +11,7 @@ BIN := .venv/bin
 PYTHON ?=
 CANDIDATES := $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python
 
-.PHONY: help setup demo test lint format lock cassettes-live bench clean
+.PHONY: help setup demo test lint format readme lock cassettes-live bench clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -53,6 +53,9 @@ lint: setup ## Check style and types
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+readme: setup ## Write the output blocks of README.md anew from a run of the demo
+	@$(BIN)/python -m tests.readme_blocks
 
 lock: ## Make requirements.lock anew from pyproject.toml, keeping pinned versions where they still fit
 	@test -x $(BIN)/pip-compile || $(MAKE) setup

@@ -48,6 +48,9 @@ EXIT_INTERRUPTED = 130
 # Ids from NCT99000001 on are given to this project's invented trials only: the registry is far from them.
 _SYNTHETIC_PATTERN = re.compile(r"\bNCT99\d{6}\b")
 
+# Column names are broken into lines of at most so many characters.
+HEADER_WIDTH = 12
+
 # What the sources are called in an answer for people.
 SOURCE_NAMES = {"ctgov": "ClinicalTrials.gov", "clinconnect": "ClinConnect", "files": "files"}
 
@@ -215,7 +218,15 @@ def _table_text(part: Table | str, provenance: Provenance) -> str:
     columns = [cell(column) for column in part.columns]
     rows = [[cell(value) for value in row] for row in part.rows]
     widths = [part.widths.get(column) for column in part.columns] if rows and part.widths else None
-    text = tabulate(rows, headers=columns, tablefmt="simple", disable_numparse=True, maxcolwidths=widths)
+    text = tabulate(
+        rows,
+        headers=columns,
+        tablefmt="simple",
+        disable_numparse=True,
+        maxcolwidths=widths,
+        # Long names of narrow columns break, so that a table stays as wide as its content.
+        maxheadercolwidths=[HEADER_WIDTH] * len(columns) if rows else None,
+    )
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return f"{part.title}\n\n{text}" if part.title else text
 
