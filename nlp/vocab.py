@@ -117,7 +117,9 @@ class Vocabulary:
         cues = [(key, _cue(self.concepts[key], alias)) for key in concepts]
         cues = [(key, cue) for key, cue in cues if cue is None or not words.intersection(cue.not_words)]
         if unit is not None:
-            by_unit = [key for key, cue in cues if unit in (cue.units if cue else self.concepts[key].units)]
+            by_unit = [
+                key for key, cue in cues if self._allows(cue.units if cue else self.concepts[key].units, unit)
+            ]
             if len(by_unit) == 1:
                 return by_unit[0]
             if by_unit:
@@ -131,6 +133,18 @@ class Vocabulary:
                 return relative[0]
         plain = [key for key, cue in cues if cue is None or cue.default]
         return plain[0] if len(plain) == 1 else None
+
+    def _allows(self, allowed: Sequence[str], unit: str) -> bool:
+        """Whether ``unit`` is one of ``allowed``, or measures the same as one of them."""
+        if unit in allowed:
+            return True
+        mine = self.units.measure(unit)
+        if mine is None or not mine.dimension:
+            return False
+        return any(
+            theirs is not None and theirs.dimension == mine.dimension
+            for theirs in (self.units.measure(code) for code in allowed)
+        )
 
     def plausible(self, concept: str, value: float, unit: str | None) -> bool | None:
         """Whether a limit of ``value`` ``unit`` is within the concept's plausible range; None where
@@ -373,17 +387,17 @@ def _check_units(known: Mapping[str, tuple[Concept, str]], table: UnitTable) -> 
 
 def _aliases(known: Mapping[str, tuple[Concept, str]]) -> tuple[Alias, ...]:
     """Every alias once, with all concepts that claim it; one that is shared must be declared."""
-    claims: dict[str, dict[str, tuple[str, bool]]] = {}
+    claims: dict[str, list[tuple[str, str, bool]]] = {}
     for concept, _ in known.values():
         for cased, texts in ((False, concept.aliases), (True, concept.cased_aliases)):
             for text in texts:
-                claims.setdefault(alias_key(text), {}).setdefault(concept.id, (text, cased))
+                claims.setdefault(alias_key(text), []).append((concept.id, text, cased))
     aliases: dict[tuple[str, bool], list[str]] = {}
     for key, owners in claims.items():
-        for owner, (text, cased) in owners.items():
+        for owner, text, cased in owners:
             rivals = [
                 other
-                for other, (other_text, other_cased) in owners.items()
+                for other, other_text, other_cased in owners
                 if other != owner and (not (cased and other_cased) or text == other_text)
             ]
             concept, where = known[owner]
@@ -392,5 +406,7 @@ def _aliases(known: Mapping[str, tuple[Concept, str]]) -> tuple[Alias, ...]:
                     f"{where}: key ambiguous: the alias {text!r} of {owner} is also one of {rivals[0]}; "
                     "declare on both what decides"
                 )
-            aliases.setdefault((text if cased else key, cased), []).append(owner)
+            held = aliases.setdefault((text if cased else key, cased), [])
+            if owner not in held:
+                held.append(owner)
     return tuple(Alias(text, cased, tuple(owners)) for (text, cased), owners in sorted(aliases.items()))
