@@ -86,6 +86,13 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "Review",
+        "reviewing",
+        {
+            "review": "Accept, correct or reject readings; a review holds for every trial with the same line.",
+        },
+    ),
+    (
         "Export",
         "exporting",
         {

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Protocol
 
 from kb.errors import ConceptUnknown
@@ -112,12 +113,16 @@ def resolve_concept(connection: sqlite3.Connection, words: str) -> str:
         return found[0]
     if found:
         raise ConceptUnknown(f"{words!r} names several concepts: {', '.join(found)}; use one of these ids")
-    near = [
-        str(r[0])
-        for r in connection.execute(
-            "SELECT DISTINCT concept_id FROM concept_alias WHERE alias LIKE ? ORDER BY 1 LIMIT 5",
-            (f"%{key}%",),
-        )
-    ]
+    near = _near(connection, key)
     hint = f"; near it: {', '.join(near)}" if near else ""
     raise ConceptUnknown(f"no concept is called {words!r}{hint} (see trialkb vocabulary)")
+
+
+def _near(connection: sqlite3.Connection, key: str) -> list[str]:
+    """Concepts one of whose names holds the words, or is spelled nearly so."""
+    names: dict[str, str] = dict(
+        connection.execute("SELECT alias, min(concept_id) FROM concept_alias GROUP BY 1")
+    )
+    holding = sorted({concept for alias, concept in names.items() if len(key) > 2 and key in alias})
+    spelled = [names[alias] for alias in get_close_matches(key, list(names), n=5)]
+    return list(dict.fromkeys([*spelled, *holding]))[:5]

@@ -58,9 +58,13 @@ class Comparing:
         return 0.0 if delta <= self.same_band else delta
 
 
+RARITY_FLOOR = 0.1
+"""What every trial states still counts a little: in a knowledge base of one disease that is most of it."""
+
+
 def rarity(trials: int, stating: int) -> float:
-    """w = ln((N + 1) / (df + 1)) of a key that ``stating`` of ``trials`` trials state."""
-    return math.log((trials + 1) / (stating + 1))
+    """w = ln((N + 1) / (df + 1)) of a key that ``stating`` of ``trials`` trials state, not below the floor."""
+    return max(RARITY_FLOOR, math.log((trials + 1) / (stating + 1)))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,281 @@
+"""``trialkb landscape``, ``find``, ``search``, ``sql``, ``graph``: questions over many trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands import answer_views as views
+from commands.answers import as_of_option
+from commands.output import CommandError, Output, Provenance, Table, atomic_write, output_options
+
+if TYPE_CHECKING:
+    from kb.landscape import LandscapeRow
+    from kb.store import Store
+
+cond_option = click.option(
+    "--cond", multiple=True, help="Trials that study this condition; repeat: all of them."
+)
+intr_option = click.option(
+    "--intr", multiple=True, help="Trials that test this intervention; repeat: all of them."
+)
+
+
+def _units() -> Any:
+    from nlp import vocab
+
+    return vocab.load().units
+
+
+def _short(value: float) -> str:
+    return format(value, ".6g")
+
+
+def _landscape_cells(row: LandscapeRow, outliers: int = 4) -> tuple[object, ...]:
+    values = ", ".join(f"{_short(value)} ({count})" for value, count in row.counts)
+    far = ", ".join(f"{name} {_short(value)}" for name, value in row.outliers[:outliers])
+    if len(row.outliers) > outliers:
+        far += f", {len(row.outliers) - outliers} more"
+    stands = ""
+    if row.standing is not None:
+        stand = row.standing
+        stands = f"{stand.limit.words()}: {stand.looser} looser, {stand.same} same, {stand.stricter} stricter"
+    elif row.not_stated_by_trial:
+        stands = "not stated"
+    quartiles = "  ".join(_short(value) for value in (row.lowest, row.q1, row.median, row.q3, row.highest))
+    return (
+        row.concept_name,
+        row.side,
+        row.unit,
+        f"{row.stating}/{row.trials}",
+        quartiles,
+        values,
+        far,
+        stands,
+    )
+
+
+@click.command()
+@cond_option
+@intr_option
+@click.option("--concept", multiple=True, help="Only this concept (id, name or alias); repeat for several.")
+@click.option("--trial", "trial_id", help="Say how this trial stands in each distribution.")
+@click.option("--least", default=1, show_default=True, type=click.IntRange(min=1),
+              help="Only thresholds that so many trials state.")  # fmt: skip
+@as_of_option
+@output_options
+def landscape(
+    cond: tuple[str, ...],
+    intr: tuple[str, ...],
+    concept: tuple[str, ...],
+    trial_id: str | None,
+    least: int,
+    as_of: str | None,
+    output: Output,
+) -> None:
+    """Show how each threshold is distributed over a subject: how many state it, range, quartiles, outliers.
+
+    Example: trialkb landscape --cond lupus --intr CAR-T --concept platelets --trial NCT06886919
+    """
+    from kb.concepts import resolve_concept
+    from kb.landscape import landscape as survey
+
+    with views.open_store(output, as_of) as store:
+        wanted = [resolve_concept(store.connection, words) for words in concept] or None
+        found = survey(store, conditions=cond, interventions=intr, concepts=wanted, trial_id=trial_id)
+    rows = [row for row in found.rows if row.stating >= least]
+    columns = [
+        "concept",
+        "bound",
+        "unit",
+        "stated by",
+        "lowest  q1  median  q3  highest",
+        "values (trials)",
+        "outliers",
+    ]
+    cells: list[Sequence[object]] = [_landscape_cells(row) for row in rows]
+    if trial_id is None:
+        cells = [row[:-1] for row in cells]
+    else:
+        columns.append(f"{trial_id.upper()} stands")
+    table = Table(columns, cells, widths={"concept": 26, "values (trials)": 36, "outliers": 30})
+    head = (
+        f"{len(found.trials)} trials; {len(found.rows)} thresholds of one concept, bound and scale. A limit under a"
+        f" condition is not counted, and {found.unplaced} requirements have no eligible range."
+    )
+    data = {
+        "trials": [line.trial for line in found.trials],
+        "unplaced": found.unplaced,
+        "rows": [asdict(row) for row in rows],
+    }
+    output.emit(data, head, table, provenance=views.provenance_of(found.trials, views.as_of_note(as_of)))
+
+
+@click.command()
+@click.argument("query")
+@click.option(
+    "-n", "--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Trials shown at most."
+)
+@as_of_option
+@output_options
+def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
+    """Find trials by thresholds, topics and words, in a small query language.
+
+    A threshold is CONCEPT min|max OPERATOR NUMBER UNIT; xULN for multiples. A bare concept asks whether it is
+    stated. Fields: cond, intr, target, modality, sponsor, status, phase, text. Then and, or, not, brackets;
+    "in exclusion", "if any", "for donor" after a threshold say where, under which condition, for whom.
+
+    Example: trialkb find "platelets min <= 50 10*9/L and lvef min >= 50 % and cond lupus and not csf_wbc"
+    """
+    from kb.find import find as look
+
+    with views.open_store(output, as_of) as store:
+        findings = look(store, query, _units(), limit=limit)
+    rows = []
+    for one in findings.found:
+        said = "\n".join(f"{limit_.concept_name} {views.limit_words(limit_)}" for limit_ in one.limits)
+        quoted = "\n".join(f"{limit_.evidence.section}: {limit_.evidence.quote}" for limit_ in one.limits)
+        rows.append((one.trial.trial, one.trial.title, said, quoted))
+    table = Table(
+        ["trial", "title", "limits", "quoted"], rows, widths={"title": 36, "limits": 44, "quoted": 40}
+    )
+    shown = len(findings.found)
+    head = f"{findings.total} trials" + (f", the first {shown} shown" if shown < findings.total else "")
+    data = {
+        "query": query,
+        "total": findings.total,
+        "concepts": list(findings.concepts),
+        "found": [
+            asdict(one) | {"limits": [views.limit_json(limit_) for limit_ in one.limits]}
+            for one in findings.found
+        ],
+    }
+    parts: tuple[Table | str, ...] = (head, table) if rows or not output.for_people else (head,)
+    lines = [one.trial for one in findings.found]
+    output.emit(data, *parts, provenance=views.provenance_of(lines, views.as_of_note(as_of)))
+
+
+@click.command()
+@click.argument("words")
+@cond_option
+@intr_option
+@click.option(
+    "-n", "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Hits shown at most."
+)
+@output_options
+def search(words: str, cond: tuple[str, ...], intr: tuple[str, ...], limit: int, output: Output) -> None:
+    """Search the criteria texts; hits stand between « and ». Best first inside a subject, else unranked.
+
+    Plain words must all stand in one criterion; FTS5 syntax works too: "liver function", hepat*, A OR B.
+
+    Example: trialkb search "lupus nephritis biopsy" --cond lupus
+    """
+    from kb.search import search as look
+    from kb.subject import versions_of
+
+    with views.open_store(output) as store:
+        versions = versions_of(store, cond, intr) if cond or intr else None
+        hits = look(store, words, limit=limit, versions=versions)
+    rows = [(hit.trial.trial, hit.section, hit.path, " ".join(hit.marked.split())) for hit in hits]
+    table = Table(["trial", "section", "criterion", "text"], rows, widths={"text": 80})
+    parts: tuple[Table | str, ...] = (table,)
+    if not rows and output.for_people:
+        parts = ("No criterion holds these words.",)
+    data = [asdict(hit) for hit in hits]
+    output.emit(data, *parts, provenance=views.provenance_of(hit.trial for hit in hits))
+
+
+@click.command()
+@click.argument("statement")
+@click.option(
+    "-n", "--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows at most."
+)
+@click.option("--seconds", default=30.0, show_default=True, help="Stop the statement after so long.")
+@output_options
+def sql(statement: str, limit: int, seconds: float, output: Output) -> None:
+    """Run one SELECT over the knowledge base; nothing can be written.
+
+    Start from the views trial_view, criterion_view, threshold_view, nodes and edges; docs/guide.md shows them.
+
+    Example: trialkb sql "SELECT trial, min_value FROM threshold_view WHERE concept = 'plt' ORDER BY 2"
+    """
+    from kb.plain_sql import run_sql
+
+    with views.open_store(output) as store:
+        answer = run_sql(store, statement, limit=limit, seconds=seconds)
+        provenance = _stored_provenance(store)
+    notes = (f"Cut at {limit} rows; --limit shows more.",) if answer.cut else ()
+    data = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    stated = Provenance(provenance.sources, provenance.data_timestamp, provenance.synthetic, notes)
+    output.emit(data, Table(answer.columns, answer.rows), provenance=stated)
+
+
+def _stored_provenance(store: Store) -> Provenance:
+    """Where the whole knowledge base comes from: rows of a free query cannot be told apart."""
+    sources = store.connection.execute(
+        "SELECT DISTINCT t.source FROM trial t WHERE t.preferred = 1 ORDER BY 1"
+    ).fetchall()
+    return Provenance(tuple(row[0] for row in sources), store.data_timestamp())
+
+
+@click.command()
+@click.argument("trial_ids", nargs=-1)
+@cond_option
+@intr_option
+@click.option(
+    "--trials-only", is_flag=True, help="Join trials straight to concepts, without criteria and thresholds."
+)
+@click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write GraphML here.")  # fmt: skip
+@output_options
+def graph(
+    trial_ids: tuple[str, ...],
+    cond: tuple[str, ...],
+    intr: tuple[str, ...],
+    trials_only: bool,
+    target: Path | None,
+    output: Output,
+) -> None:
+    """Project the named trials, or those of a subject, to a graph, and write it as GraphML.
+
+    Example: trialkb graph NCT06886919 NCT99000001 -o lupus.graphml
+    """
+    from collections import Counter
+
+    from kb.graph import MOST_TRIALS, project, write_graphml
+    from kb.limits import load_trial_lines
+    from kb.subject import versions_of
+
+    if not trial_ids and not cond and not intr:
+        raise click.UsageError("name trials, or a subject with --cond or --intr.")
+    with views.open_store(output) as store:
+        versions = [store.version_id(trial_id) for trial_id in trial_ids]
+        versions += versions_of(store, cond, intr) if cond or intr else []
+        versions = list(dict.fromkeys(versions))
+        if len(versions) > MOST_TRIALS:
+            raise CommandError(
+                f"{len(versions)} trials are more than a graph in memory takes; narrow the subject"
+            )
+        if not versions:
+            raise CommandError("no stored trial is about this subject")
+        made = project(store, versions, criteria=not trials_only)
+        lines = load_trial_lines(store.connection, versions)
+    nodes = Counter(kind for _, kind in made.nodes(data="kind"))
+    edges = Counter(kind for _, _, kind in made.edges(data="kind"))
+    if target is not None:
+        with atomic_write(target, binary=True) as out:
+            write_graphml(made, out)
+    rows = [("node", kind, count) for kind, count in sorted(nodes.items())]
+    rows += [("edge", kind, count) for kind, count in sorted(edges.items())]
+    data = {"nodes": dict(nodes), "edges": dict(edges), "file": str(target) if target else None}
+    parts: list[Table | str] = [Table(["part", "kind", "number"], rows)]
+    if target is not None:
+        parts.append(f"Written to {target}.")
+    output.emit(data, *parts, provenance=views.provenance_of(lines.values()))
+
+
+COMMANDS: tuple[click.Command, ...] = (landscape, find, search, sql, graph)
