@@ -63,9 +63,7 @@ _PUNCTUATION_KIND = {
 # A concept that stands further than this before its value is named in another clause (characters).
 _REACH = 80
 # A full stop that a site lost: a function word with a capital in mid-sentence opens a new one.
-_LOST_STOP = re.compile(
-    r"(?<=[a-z)%] )(?=(?:For|If|But|However|Patients|Subjects|Participants|When|Those|Unless)\s+[a-z])"
-)
+_LOST_STOP = re.compile(r"(?:For|If|But|However|Patients|Subjects|Participants|When|Those|Unless)\s+[a-z]")
 _LAST_WORD = re.compile(r"[\w.]*\Z")
 
 STRUCTURE = (
@@ -190,7 +188,7 @@ def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
         if kind == "stop" and not _ends_sentence(lower, match.start()):
             continue
         marks.append(Token(kind, match.start(), match.end()))
-    marks += [Token("stop", match.start() - 1, match.start()) for match in _LOST_STOP.finditer(text)]
+    marks += [Token("stop", at - 1, at) for at in lost_stop(text)]
     marks.sort(key=lambda token: token.start)
     merged: list[Token] = []
     index = 0
@@ -206,6 +204,17 @@ def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
     merged.extend(values[index:])
     _match_brackets(merged)
     return merged
+
+
+def lost_stop(text: str) -> list[int]:
+    """Where a sentence begins although the full stop before it is missing."""
+    return [
+        match.start()
+        for match in _LOST_STOP.finditer(text)
+        if match.start() > 1
+        and text[match.start() - 1] == " "
+        and (text[match.start() - 2].islower() or text[match.start() - 2] in ")%")
+    ]
 
 
 def _ends_sentence(lower: str, at: int) -> bool:
@@ -271,6 +280,8 @@ def _compound(segment: Segment, join: Join) -> None:
     if segment.join in ("", "comma"):
         segment.strong = segment.strong or segment.join == "comma"
         segment.join = join
+    elif segment.join in ("with", "without", "relative") or join == "comma":
+        return  # "unfamiliar with or unwilling to": one phrase
     elif join in ("and", "or", "andor"):
         segment.join = join
     else:
@@ -294,10 +305,12 @@ def segments(text: str, found: Sequence[Token], low: int, high: int, start: int,
             blank = (
                 not text[current.start : token.start].strip() and not current.atoms and not current.brackets
             )
-            if blank and current.part == "main":
+            if blank and (current.part == "main" or (join == "comma" and token.kind == "comma")):
                 # ", and", "and if", ", unless": one join made of several marks
-                if join is not None:
+                if join is not None and current.part == "main":
                     _compound(current, join)
+                elif join is not None:
+                    pass  # "e.g.,"
                 else:
                     current.part, current.opened_by = part or "main", token
                 current.start = _after(token, text)

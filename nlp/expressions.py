@@ -63,11 +63,35 @@ def express(
     what the introduction adds to every part, not negated. (``all``: the parts are criteria of their own.) ``heading`` is the heading above, if any.
     """
     del heading
+    if not drafts and logic is None:
+        plain = _plain(text, section)
+        if plain is not None:
+            return plain
     joined = logic not in (None, "all")
     reader = _Reader(text, drafts, "inclusion" if joined else section)
     reader.listed = logic is not None
     expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
+
+
+def _plain(text: str, section: Section) -> Reading | None:
+    """The quick way for the many criteria that only name things: no items, nothing but joins."""
+    lower = clauses.lower_same_length(text)
+    parts = facts.coordination(text, lower)
+    if parts is None:
+        return None
+    said = []
+    for join, start, end in facts.sure_split(lower, parts):
+        expression = facts.fact(text, lower, start, end)
+        if isinstance(expression, Unread):
+            return None
+        if expression is not None:
+            said.append(Clause(expression, join))
+    if len(said) == 1:
+        expression = said[0].expression
+    else:
+        expression = tree(said, section)
+    return Reading(negate(expression) if section == "exclusion" and said else expression, 1.0)
 
 
 def combine(

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from nlp.clauses import Join
-from nlp.cues import matcher, slugs
+from nlp.clauses import STRUCTURE, Join, lost_stop
+from nlp.cues import matcher, slugs, words_of
 from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("negation", "prohibition", "demand", "opener", "link", "subject", "article")
@@ -28,15 +29,33 @@ _NUMBER = r"(?:grade |class |stage )?(?:\d|one|two|three|four|five|six|[ivx]{1,3
 _NUMBER_LEFT = re.compile(rf"[<>≥≤]|{_COMPARED}\s*{_NUMBER}", re.IGNORECASE)
 _TAIL = re.compile(r"^(?:(?:and/or|and|or)\s+|[,\s])+|(?:\s+(?:and/or|and|or|for|of|in)|[,\s])+$")
 _CHAFF = re.compile(r"[,(]?\s*which\s?ever\b[^,;()]*\)?")
-_HANGING = re.compile(r"\b(?:the following|as follows|below)\W*$", re.IGNORECASE)
+_FIGURE = re.compile(r"[<>≥≤=\d]")
+_ANNOUNCES = ("the following", "as follows", " below")
 _WORD = re.compile(r"[^\W_]+")
 _SAYING = re.compile(r"[^\W\d_]{2}")
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[a-z]|i{1,3}|iv|vi{0,3})[.)]\s")
 # Words of a clause that was not taken apart: what is left is no yes-or-no question.
-_UNRESOLVED = re.compile(
-    r"(?:^(?:this|these|it|if|when|where|unless|except|whichever|and|or|but)\b|^(?:positive|negative)$"
-    r"|\b(?:if|unless|whichever|provided that)\b|\.\s[A-Z][a-z]+\s|[.;:]$|\b(?:and|or|with|of|to|the|a|an|for|by)$)"
+_REFERS = tuple(
+    f"{word} "
+    for word in (
+        "this",
+        "these",
+        "it",
+        "if",
+        "when",
+        "where",
+        "unless",
+        "except",
+        "whichever",
+        "and",
+        "or",
+        "but",
+    )
 )
+_CUT = tuple(f" {word}" for word in ("and", "or", "with", "of", "to", "the", "a", "an", "for", "by"))
+_LOOSE_END = (" and/or", " and", " or", " etc", " including")
+_CONDITION_LEFT = re.compile(r" (?:if|unless|whichever|provided that)\b")
+_SENTENCE_LEFT = re.compile(r"\.\s[A-Z][a-z]+\s")
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
 _LOOSE = re.compile(r"(?:or|and|and/or)\b")
 _PREPOSITION = re.compile(
@@ -82,6 +101,10 @@ _OPEN = frozenset(
         "can",
     )
 )
+_LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example"))
+_LIGHT_SIGN = re.compile(r"[()]|,(?!\d{3}(?!\d))")
+_HEAVY = re.compile(r"[;:\[\]?!]|\.\s")
+_JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
 _TRIM = " .,;:-*\"'\t\n"
 
 
@@ -127,9 +150,17 @@ def slug(lower: str) -> str | None:
     known = slugs().get(lower)
     if known is not None or _NEGATIVE.search(lower):
         return known
+    if not _topic_hint().search(lower):
+        return None
     for start, end, _ in matcher("topic").find(lower):
         return slugs()[" ".join(lower[start:end].split())]
     return None
+
+
+@cache
+def _topic_hint() -> re.Pattern[str]:
+    """Finds the first words of the topics, without care for word boundaries."""
+    return re.compile("|".join(sorted({re.escape(word.split()[0]) for word in words_of("topic")})))
 
 
 def fact(
@@ -155,35 +186,43 @@ def fact(
     mark = _ENUMERATOR.match(lower, start, end)
     if mark:
         start = mark.end()
+    while lower.endswith(_LOOSE_END, start, end):
+        start, end = trim(text, start, lower.rfind(" ", start, end))
     if start >= end:
         return None
     head = frame(lower, start, end)
     core, end = trim(text, head.start, end)
     if _LOOSE.match(lower, core, end):
         core = trim(text, start, end)[0]
-    holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
+    if "which" in lower:
+        holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
     words = _without(text, core, end, holes)
     if holes:
         words = _TAIL.sub("", words)
     if not _SAYING.search(words) or matcher("note", "context").covers(words.lower()):
         return None
-    why = _not_plain(words, _without(text, core, end, read) if read else words)
+    why = _not_plain(words, words.lower(), _without(text, core, end, read) if read else words)
     if why is not None:
         return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(words.lower()))
     return Not(leaf) if head.negated else leaf
 
 
-def _not_plain(words: str, unread: str) -> str | None:
-    """Why the words are no plain question, or None. ``unread``: the words without what items speak for."""
-    if _NUMBER_LEFT.search(unread):
+def _not_plain(words: str, lower: str, unread: str) -> str | None:
+    """Why the words are no plain question, or None. ``unread``: the words without what items speak for.
+
+    The substring checks only spare the patterns a search where they cannot match.
+    """
+    if (_FIGURE.search(unread) or "least" in lower or "than" in lower) and _NUMBER_LEFT.search(unread):
         return "a number that was not read as a threshold"
-    if _HANGING.search(words):
+    if lower.endswith(_ANNOUNCES):
         return "refers to a list that was not found"
     if words.count("(") != words.count(")"):
         return "a bracket stands open: the phrase was cut apart"
-    if _UNRESOLVED.search(words):
-        return "a condition or a reference that was not resolved"
+    if lower.startswith(_REFERS) or lower.endswith(_CUT) or lower in ("positive", "negative"):
+        return "a phrase that was cut apart, or refers to something else"
+    if _CONDITION_LEFT.search(lower) or (". " in words and _SENTENCE_LEFT.search(words)):
+        return "a condition or a sentence that was not resolved"
     return None
 
 
@@ -232,6 +271,54 @@ def _starts(lower: str, start: int, end: int, join: Join) -> bool:
     if _STARTER.match(lower, start, end):
         return True
     return join != "comma" and bool(_NOT_STARTER.match(lower, start, end))
+
+
+def coordination(text: str, lower: str) -> list[tuple[Join, int, int]] | None:
+    """Cut a text without items at its joins, where nothing but joins, relatives, examples and brackets
+    structures it; None where it needs the full reading of :mod:`nlp.assertions`."""
+    marks: list[tuple[int, int, str]] = []
+    for mark in matcher(*STRUCTURE).find(lower):
+        if mark[2] not in _LIGHT:
+            return None
+        marks.append(mark)
+    end = len(text.rstrip(" .;,"))
+    if _HEAVY.search(text, 0, end) or lost_stop(text):
+        return None
+    if "," in text or "(" in text:
+        marks += [(m.start(), m.end(), m.group()) for m in _LIGHT_SIGN.finditer(text, 0, end)]
+        marks.sort()
+    return _cut(lower, marks, end)
+
+
+def _cut(lower: str, marks: Sequence[tuple[int, int, str]], end: int) -> list[tuple[Join, int, int]] | None:
+    parts: list[tuple[Join, int, int]] = []
+    join: Join = ""
+    start = depth = 0
+    example = False
+    for low, high, kind in marks:
+        if kind == "(":
+            depth += 1
+        elif kind == ")":
+            depth -= 1
+            if depth < 0:
+                return None
+        elif depth:
+            continue
+        elif kind in ("with", "relative"):
+            example = False
+            if join and not lower[start:low].strip():
+                return None
+        elif kind == "example":
+            example = True
+        elif not example:
+            kind = "comma" if kind == "," else kind
+            if lower[start:low].strip():
+                parts.append((join, start, low))
+                join, start = _JOIN[kind], high
+            else:
+                join, start = _JOIN[kind], high
+    parts.append((join, start, end))
+    return parts if depth == 0 else None
 
 
 def _complete(lower: str, start: int, end: int) -> bool:
