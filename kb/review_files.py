@@ -101,3 +101,21 @@ def gold_failures(row: Mapping[str, Any], extract: Callable[[str, str], Extracti
         found.append({"place": place, **reading_of(item)})
     problems = [f"not read: {wanted}" for wanted in row["expect"] if wanted not in found]
     return problems + [f"read, but rejected: {unwanted}" for unwanted in row["reject"] if unwanted in found]
+
+
+def gold_rows_of(lines: Iterable[str], name: str) -> list[dict[str, Any]]:
+    """The test cases of a file. Raises ReviewInvalid with the line's number."""
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not {"doc_id", "text", "expect", "reject"} <= set(row):
+            raise ReviewInvalid(
+                f"{name}: line {number}: not a test case as `trialkb review to-gold` writes them"
+            )
+        rows.append(row)
+    return rows
