@@ -80,6 +80,8 @@ _FORMATS: dict[str, str] = {
     "jsonl": "kb.export.canonical:Canonical",
     "csv": "kb.export.flat:Flat",
     "circe": "kb.export.circe:Circe",
+    "fhir": "kb.export.fhir:Fhir",
+    "fhir-group": "kb.export.fhir_group:FhirGroup",
 }
 
 
