@@ -77,7 +77,7 @@ _ULN = (
     rf"(?!(?:and|or|for|an|each|current) )(?:{_WHOSE}[ -]{{1,2}}){{0,5}}"
     r"(?:i?uln['s]{0,2}\b|unl\b|uln(?=[a-z])|uper limit of normal"
     r"|(?:upper|maximum|highest|top)[ -]{1,2}(?:normal[ -]|reference[ -]|laboratory[ -]|institutional[ -]){0,2}"
-    rf"(?:limits?|range|end|bound(?:ary)?|levels?|values?|normal){_OF_WHAT}"
+    rf"(?:limits?|range|end|bound(?:ary)?|levels?|values?|normal|referenced? limits?){_OF_WHAT}"
     r"(?: (?:normal|reference) (?:range|limits?|values?|interval))?(?: normal\b)?"
     r"|normal (?:upper|maximum) (?:limits?|values?)|limits? of (?:the )?upper (?:limit of )?normal)"
     r"(?: {0,2}[\[(] {0,1}(?:i?uln|unl|upper limit of normal|x ?uln|as uln) {0,1}[\])])?"
