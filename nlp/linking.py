@@ -18,57 +18,8 @@ REACH = 16
 """How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
 
 _GENERIC = frozenset(
-    [
-        "score",
-        "scores",
-        "total",
-        "value",
-        "values",
-        "level",
-        "levels",
-        "count",
-        "counts",
-        "result",
-        "results",
-        "baseline",
-        "screening",
-        "following",
-        "patient",
-        "patients",
-        "subject",
-        "subjects",
-        "participant",
-        "participants",
-        "time",
-        "day",
-        "visit",
-        "least",
-        "cut",
-        "off",
-        "cutoff",
-        "threshold",
-        "limit",
-        "limits",
-        "points",
-        "study",
-        "inclusion",
-        "exclusion",
-        "criteria",
-        "criterion",
-        "entry",
-        "enrollment",
-        "enrolment",
-        "randomization",
-        "within",
-        "have",
-        "has",
-        "had",
-        "during",
-        "concentration",
-    ]
+    ["score", "scores", "total", "value", "values", "level", "levels", "count", "counts", "result", "results", "baseline", "screening", "following", "patient", "patients", "subject", "subjects", "participant", "participants", "time", "day", "visit", "least", "cut", "off", "cutoff", "threshold", "limit", "limits", "points", "study", "inclusion", "exclusion", "criteria", "criterion", "entry", "enrollment", "enrolment", "randomization", "within", "have", "has", "had", "during", "concentration", "history", "grade", "grades", "class", "stage", "status", "presence", "there"]
 )
-_JOINERS = frozenset("f")
-_OPENERS = "([{"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +123,7 @@ class Linker:
         while at >= floor:
             code = codes[at]
             if code == ")":
-                opened = self._opening(at, floor)
+                opened = self.opening(at, floor)
                 if opened is None:
                     break
                 at = opened - 1
@@ -182,6 +133,9 @@ class Linker:
                 if code != "f":
                     first = at
                 at -= 1
+                continue
+            if code == "q" and first <= last and self.codes[at + 1] == "f":
+                at -= 1  # "detected by echocardiography"
                 continue
             if code == "u" and at > floor + 1 and codes[at - 1] == "0" and codes[at - 2] == "f":
                 at -= 3  # "at 60 dBA", "in 1 s": a condition of the measurement
@@ -194,7 +148,7 @@ class Linker:
             return None
         return self._link(value, first, last)
 
-    def _opening(self, at: int, floor: int) -> int | None:
+    def opening(self, at: int, floor: int) -> int | None:
         depth = 0
         while at >= floor:
             if self.codes[at] == ")":
@@ -257,7 +211,7 @@ class Linker:
             first += 1
         end = self.lexemes.ends[last]
         if codes[last] == ")":
-            opened = self._opening(last, first)
+            opened = self.opening(last, first)
             if opened is not None and opened > first:
                 end = self.lexemes.ends[opened - 1]
         return self.lexemes.starts[first], end
@@ -270,7 +224,7 @@ class Linker:
         while at < ceiling and codes[at] in "fi(a":
             at += 1
         first = at
-        while at < ceiling and (codes[at] in "wksLm" or (codes[at] == "f" and at > first)):
+        while at < ceiling and (codes[at] in "wksLmh" or (codes[at] == "f" and at > first)):
             at += 1
         last = at - 1
         while last >= first and codes[last] == "f":
@@ -287,6 +241,35 @@ class Linker:
             return None
         return Link(None, self.lexemes.starts[first], self.lexemes.ends[min(last, first + 6)])
 
+    def coordinated_right(self, value: Value, link: Link) -> list[Link]:
+        """The other names behind a value that precedes them: "> 3 x ULN for AST or ALT"."""
+        found: list[Link] = []
+        if link.concept is None or link.lexeme < value.last:
+            return found
+        at = link.lexeme + 1
+        joined = False
+        taken = {link.concept}
+        while at < len(self.codes):
+            code = self.codes[at]
+            if code in ",&|/":
+                joined = True
+            elif code == "k" and joined:
+                concept = self.fits(at, value)
+                if concept is None:
+                    break
+                if concept not in taken:
+                    taken.add(concept)
+                    found.append(Link(concept, self.lexemes.starts[at], self.lexemes.ends[at], at))
+                joined = False
+            elif code == "k" or code in "()s" or (code in "fw" and joined):
+                pass
+            else:
+                break
+            at += 1
+        if at < len(self.codes) and self.codes[at] in "cbg" and found:
+            found.pop()  # the last name has a bound of its own behind it
+        return found
+
     def coordinated(self, value: Value, link: Link, floor: int) -> list[Link]:
         """The other known concepts that share the value with this one: "ALT, AST and ALP <= 3"."""
         found: list[Link] = []
@@ -298,12 +281,12 @@ class Linker:
         while at >= floor:
             code = self.codes[at]
             if code == ")":
-                opened = self._opening(at, floor)
+                opened = self.opening(at, floor)
                 if opened is None:
                     break
                 at = opened - 1
                 continue
-            if code in ",&|/":
+            if code in ",&|/" and self.lexemes.word(at).lower() not in ("but", "yet"):
                 joined = True
             elif code == "k" and joined:
                 concept = self.fits(at, value)

@@ -8,22 +8,25 @@ offsets and meanings beside it. The templates of :mod:`nlp.values` run over that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from spacy.language import Language
 from spacy.matcher import PhraseMatcher
+from spacy.tokens import Doc
 
 from nlp import numbers
 from nlp.lexicon import Word
-from nlp.tokenizer import TrialTokenizer, split
+from nlp.tokenizer import split
 from nlp.units import UnitMatch, UnitTable
 
 _PUNCTUATION = {
     ",": ",", ";": ".", ":": ":", "(": "(", "[": "(", "{": "(", ")": ")", "]": ")", "}": ")",
     "?": ".", "!": ".", "•": ".", "·": "w", "|": "|", "\\": "w",
 }  # fmt: skip
+_DATE = re.compile(r"(?:\d{1,2}[/-]\d{1,2}[/-](?:19|20)\d\d|(?:19|20)\d\d[/-]\d{1,2}[/-]\d{1,2})(?!\d)")
 _CELL_COUNTS = ("/uL", "/mm3", "{cells}/uL", "{copies}/mL", "/L", "{cells}/mm3")
 
 
@@ -53,7 +56,7 @@ class MentionFinder:
         aliases: Iterable[tuple[str, bool, tuple[str, ...]]],
         units: UnitTable,
     ) -> None:
-        self.tokenizer = TrialTokenizer(language.vocab)
+        self.vocab = language.vocab
         self.units = units
         self._words: dict[tuple[str, ...], Word] = {}
         self._concepts: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -73,15 +76,21 @@ class MentionFinder:
         self._lower.add("word", [doc for doc in lower if len(doc)])
         self._exact.add("name", [doc for doc in exact if len(doc)])
 
-    def _register(self, table: dict[tuple[str, ...], Any], surface: str, meaning: Any) -> Any:
-        doc = self.tokenizer(surface)
-        table[tuple(token.text for token in doc)] = meaning
-        return doc
+    def _register(self, table: dict[tuple[str, ...], Any], surface: str, meaning: Any) -> Doc:
+        words = [word for word in without_hyphens(surface, *split(surface))[0] if not word.isspace()]
+        words = [  # the vocabulary writes its aliases with blanks between their tokens
+            word
+            for at, word in enumerate(words)
+            if word != "-"
+            or not (0 < at < len(words) - 1 and words[at - 1].isalpha() and words[at + 1].isalpha())
+        ]
+        table[tuple(words)] = meaning
+        return Doc(self.vocab, words=words)
 
     def find(self, text: str) -> Lexemes:
         """The lexemes of one folded text, in order; time is linear in its length."""
-        words, starts, ends = split(text)
-        doc = self.tokenizer.doc(text, words, ends)
+        words, starts, ends = without_hyphens(text, *split(text))
+        doc = Doc(self.vocab, words=words)
         lower = text.lower()
         if len(lower) != len(text):  # a few letters grow when lowered (U+0130): token by token then
             lowered = [word.lower() for word in words]
@@ -101,6 +110,28 @@ class MentionFinder:
             if first not in concepts or concepts[first][0] <= last:
                 concepts[first] = (last, self._cased[tuple(words[first:last])])
         return _Layout(self, text, words, starts, ends, lexical, concepts).run()
+
+
+def without_hyphens(
+    text: str, words: list[str], starts: list[int], ends: list[int]
+) -> tuple[list[str], list[int], list[int]]:
+    """The words without the hyphens that join two of letters, so that "anti-Smith" is "anti Smith"."""
+    if "-" not in text:
+        return words, starts, ends
+    last = len(words) - 1
+    kept = [
+        at
+        for at, word in enumerate(words)
+        if word != "-"
+        or not 0 < at < last
+        or starts[at] != ends[at - 1]
+        or starts[at + 1] != ends[at]
+        or not words[at - 1][0].isalpha()
+        or not words[at + 1][0].isalpha()
+    ]
+    if len(kept) == len(words):
+        return words, starts, ends
+    return [words[at] for at in kept], [starts[at] for at in kept], [ends[at] for at in kept]
 
 
 class _Layout:
@@ -134,7 +165,7 @@ class _Layout:
             word = words[at]
             first = word[0]
             if first.isdigit():
-                at = self._number(at)
+                at = self._date(at) or self._number(at)
             elif first in "<>≤≥=":
                 at = self._comparator(at)
             elif at in self.lexical or at in self.concepts:
@@ -262,6 +293,19 @@ class _Layout:
         self._emit("0", at, end, (value,))
         return self._unit(end)
 
+    def _date(self, at: int) -> int:
+        """Behind a calendar date (10/31/2019) as one word; 0 if none begins here."""
+        if at + 1 >= len(self.words) or self.words[at + 1] not in "/.-":
+            return 0
+        match = _DATE.match(self.text, self.starts[at])
+        if match is None:
+            return 0
+        last = at + 1
+        while last < len(self.words) and self.starts[last] < match.end():
+            last += 1
+        self._emit("w", at, last)
+        return last
+
     def _number(self, at: int, negative: bool = False) -> int:
         read = numbers.read(self.words[at])
         if read is None or self._part_of_name(at):
@@ -309,7 +353,7 @@ class _Layout:
                 return not long or (self.ends[at] < len(self.text) and self.text[self.ends[at]].isalpha())
             return len(word) < 8
         if before == "-" and start > 1 and self.text[start - 2].isalpha():
-            return not (self.codes and len(self.codes) > 1 and self.codes[-2] in "ksa")
+            return not (len(self.codes) > 1 and self.codes[-2] in "ksau")
         return False
 
     def _unit(self, at: int) -> int:

@@ -11,6 +11,7 @@ from nlp.mentions import Lexemes
 from nlp.vocab import Vocabulary
 
 _REACH = 9
+_RESULT_CATEGORIES = ("serology", "infection", "pregnancy", "biomarker")
 _OPPOSITE = {
     "positive": "negative",
     "negative": "positive",
@@ -44,14 +45,30 @@ class ResultReader:
                 self._behind(lexemes, at) or self._before(lexemes, at, floor) or self._direct(lexemes, at)
             )
             result = str(lexemes.values[at].value)
-            for index in concepts:
+            before: str | None = None
+            for index in sorted(concepts):
                 start = lexemes.starts[index]
-                if start in taken:
+                concept = self._concept(lexemes, index)
+                again = concept == before and codes[index - 1] == "("  # "surface antigen (HBsAg)"
+                before = concept
+                if start in taken or again:
                     continue
                 taken.add(start)
-                found.append(self._draft(lexemes, at, index, result))
+                draft = self._draft(lexemes, at, index, result)
+                if not (found and self._either(lexemes, found[-1], draft)):
+                    found.append(draft)
             if concepts:
                 floor = max(at + 1, max(concepts) + 1)
+
+    def _either(self, lexemes: Lexemes, before: Draft, draft: Draft) -> bool:
+        """ "IgM positive or IgM negative" says nothing about IgM: one item for both."""
+        if before.concept != draft.concept or _OPPOSITE.get(before.comparator) != draft.comparator:
+            return False
+        if lexemes.text[before.value_end : draft.value_start].strip().lower() != "or":
+            return False
+        before.comparator = "positive_or_negative"
+        before.value_end = draft.value_end
+        return True
 
     def _draft(self, lexemes: Lexemes, at: int, index: int, result: str) -> Draft:
         concept = self._concept(lexemes, index)
@@ -78,7 +95,7 @@ class ResultReader:
         if concept is None:
             return None
         facts = self.vocabulary.concepts[concept]
-        return concept if facts.kind == "qualitative" or facts.direction == "qual" else None
+        return concept if facts.kind == "qualitative" or facts.category in _RESULT_CATEGORIES else None
 
     def _list(self, lexemes: Lexemes, at: int, step: int, floor: int) -> list[int]:
         """The concepts of a list that begins at ``at``, joined by commas, and, or, slashes."""

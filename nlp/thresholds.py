@@ -18,9 +18,11 @@ from nlp.units import UnitMatch
 from nlp.values import TIME_UNITS, Value, read
 from nlp.vocab import Vocabulary
 
+EVENT_REACH = 42
+"""Characters of an event phrase: what lies further left is another member of its list."""
 _AGE_UNITS = ("a", "mo", "wk", "d")
 _AGE_SURFACE = re.compile(r"\b(?:old|age|aged|olds|y/o|yo|y\.o)", re.I)
-_AGE_COMPARATOR = re.compile(r"\b(?:older|younger|elder|olds?)\b", re.I)
+_AGE_COMPARATOR = re.compile(r"\b(?:older|younger|elder|olds?|age)\b", re.I)
 _TIME_AFTER = re.compile(
     r"[\s)'’]*(?:prior|before|after|since|from|post|preceding|previous|ago|history|duration|following|of (?:the )?"
     r"(?:screening|enrol|random|study|treatment|follow|start|first|disease|symptom|therapy|registration|inclusion"
@@ -95,7 +97,9 @@ class _Reading:
             end = self.codes.find(".", value.last, following)
             ceiling = end if end >= 0 else following
             if self._one(value, max(floor, clause), ceiling):
-                floor = value.last
+                # a name behind its value is used up: the next value looks behind it
+                used = max((link.lexeme for link in (self.before or (None, []))[1]), default=-1)
+                floor = max(value.last, used + 1 if used >= value.last else 0)
         return self.out
 
     # ----------------------------------------------------------- one value
@@ -147,8 +151,10 @@ class _Reading:
         near = self._near_age(value, floor)
         if near is not None:
             return not (unit is None and self._linked_tighter(value, floor, near))
+        if unit is not None and _AGE_COMPARATOR.search(said):
+            return True
         if (unit is not None and unit.ucum == "a") or (unit is None and self._person_number(value)):
-            if _AGE_COMPARATOR.search(said):
+            if unit is None and _AGE_COMPARATOR.search(said):
                 return True
             if _TIME_AFTER.match(tail):
                 return False
@@ -261,7 +267,20 @@ class _Reading:
         if gestation is not None:
             concept = "gestational_age" if "gestational_age" in self.vocabulary.concepts else None
             return self._emit(value, [Link(concept, gestation.start(1), gestation.end(1))], "Measurement")
-        link = self._event(value, floor, ceiling)
+        link = self._washout(value)
+        if (
+            link is None
+            and not value.windowed
+            and re.match(r"\s+of (?!age)[A-Za-z]", self.text[value.end : value.end + 9])
+        ):
+            link = self._event_right(value, ceiling)  # "at least 4 weeks of antiviral treatment"
+        link = link or self._event(value, floor)
+        if link is None and value.last < len(self.codes):
+            inherited = self._inherited(value, timed=True)
+            if inherited is not None:
+                return self._emit(value, inherited, "Temporal")
+        if link is None:
+            link = self._event_right(value, ceiling)
         if link is None:
             inherited = self._inherited(value, timed=True)
             if inherited is not None:
@@ -273,44 +292,64 @@ class _Reading:
             value.flags.append("lost_comparator")
         return self._emit(value, [link] if link else [Link(None, -1, -1)], "Temporal")
 
-    def _event(self, value: Value, floor: int, ceiling: int) -> Link | None:
-        """The phrase that the time governs: what happened, or must not have, or must last."""
+    def _washout(self, value: Value) -> Link | None:
+        """Half-lives are those of a drug: the one named behind them, else they speak for themselves."""
+        if value.ucum != "{half-life}" or value.unit is None:
+            return None
+        named = re.match(
+            r"\s+of (?:the |that |an? )?([A-Za-z][\w -]{2,40}?)(?=[,.;)]|\s(?:prior|before|or|and|have|has)\b|$)",
+            self.text[value.end :],
+        )
+        if named is not None:
+            return Link(None, value.end + named.start(1), value.end + named.end(1))
+        return Link(None, value.unit.start, value.unit.end)
+
+    def _event(self, value: Value, floor: int) -> Link | None:
+        """The phrase to the left that the time governs: what happened, must not have, or must last."""
         codes = self.codes
+        starts, ends = self.lexemes.starts, self.lexemes.ends
         last = value.first - 1
-        while last >= floor and codes[last] in "f,:xn(t&|igb":
+        while last >= floor and codes[last] in "f,:xn(t&|igbv":
             last -= 1
+        if last >= floor and codes[last] == ")":
+            opened = self.linker.opening(last, floor)
+            last = opened - 1 if opened is not None else last
         first = last + 1
         at = last
-        starts, ends = self.lexemes.starts, self.lexemes.ends
-        while at >= floor and ends[last] - starts[at] <= 64:
+        while at >= floor and ends[last] - starts[at] <= EVENT_REACH:
             code = codes[at]
+            if code == ")":
+                opened = self.linker.opening(at, floor)
+                if opened is None:
+                    break
+                at = opened - 1
+                continue
             if code in "wksmL0ua":
                 first = at
-            elif (code == "x" and at < last) or code not in "f,&|/()hqn-r":
+            elif (code in "xv" and at < last) or code not in "f,&|/()hqn-rxv":
                 break
             at -= 1
-        if first <= last:
-            named = [k for k in range(first, last + 1) if codes[k] == "k"]
-            concept = None
-            if named and named[-1] == last:
-                concept = self.linker.resolve(named[-1], None, None)
-            words = {self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] in "wks"}
-            if words - {"study", "screening", "baseline", "history"}:
-                return Link(concept, starts[first], ends[last], last)
-        return self._event_right(value, ceiling)
+        if first > last:
+            return None
+        named = codes[last] == "k"
+        words = {self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] in "wks"}
+        if not words - {"study", "screening", "baseline", "history"}:
+            return None
+        concept = self.linker.resolve(last, None, None) if named else None
+        return Link(concept, starts[first], ends[last], last)
 
     def _event_right(self, value: Value, ceiling: int) -> Link | None:
         codes = self.codes
         starts, ends = self.lexemes.starts, self.lexemes.ends
         at = value.last
-        while at < ceiling and codes[at] in "fixt)n":
+        while at < ceiling and codes[at] in "fixt)nv":
             at += 1
         anchor_end = at
         # "within 6 months prior to screening, a stroke": what follows the comma is the event
         comma = codes.find(",", at, min(ceiling, at + 8))
         if value.windowed and comma >= 0:
             anchor_end = comma + 1
-            while anchor_end < ceiling and codes[anchor_end] in "fxn":
+            while anchor_end < ceiling and codes[anchor_end] in "fxnv":
                 anchor_end += 1
         first = anchor_end
         at = first
@@ -332,13 +371,13 @@ class _Reading:
             return False  # "at least one of the following" joins a list, it bounds nothing
         link = self.linker.left(value, floor)
         if not value.explicit:
-            return self._bare(value, link, floor)
+            return self._bare(value, link, floor, ceiling)
         if link is None or (link.concept is None and link.lexeme < 0):
             counted = self._counted(value, link, ceiling)
             if counted is not None:
                 return self._emit(value, [counted], "Count")
         if link is None or link.concept is None:
-            link = self._other_side(value, link, ceiling)
+            link = self._scored(value, link, floor) or self._other_side(value, link, ceiling)
         if link is None:
             inherited = self._inherited(value)
             if inherited is not None:
@@ -346,21 +385,40 @@ class _Reading:
             link = self.linker.right(value, ceiling)
         if link is None:
             link = Link(None, -1, -1)
-        return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+        beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
+        return self._emit(value, [*beside, link])
 
     def _other_side(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
         """What follows the value, where that names what it bounds better than what precedes it."""
         tail = self.text[value.end : value.end + 4]
         follows = self.codes[value.last : value.last + 1]
         share = value.ucum == "%" and tail.startswith(" of ")
+        graded = "s" in self.codes[max(0, value.first - 1) : value.last] and follows in ("w", "k")
         before = self.codes[value.first - 1 : value.first]
         beside = before == "v" and follows in ("w", "k") and value.unit is not None
+        beside = beside or graded
         if not (share or beside or self._value_first(value)):
             return link
         other = self.linker.right(value, ceiling)
         if other is None:
             return link
         return other if other.concept is not None or share or beside else link
+
+    def _scored(self, value: Value, link: Link | None, floor: int) -> Link | None:
+        """A number without a unit that opens a bracket belongs to a score named further left:
+        "AUDIT score indicative of dependence (>= 13 for women)"."""
+        if value.unit is not None or self.codes[value.first - 1 : value.first] not in ("(", "s", "f"):
+            return None
+        at = value.first - 1
+        while at >= floor and value.first - at < 4 * 8 and self.codes[at] != ".":
+            if self.codes[at] == "k":
+                concept = self.linker.fits(at, value)
+                facts = self.vocabulary.concepts.get(concept or "")
+                if concept and facts and (facts.unit or "").startswith("{"):
+                    return Link(concept, self.lexemes.starts[at], self.lexemes.ends[at], at)
+                return None
+            at -= 1
+        return None
 
     def _value_first(self, value: Value) -> bool:
         """Whether the value opens its bracket or line: what it bounds then follows it."""
@@ -377,24 +435,105 @@ class _Reading:
             return None
         return Link(None, self.lexemes.starts[words[0]], self.lexemes.ends[words[-1]])
 
-    def _bare(self, value: Value, link: Link | None, floor: int) -> bool:
+    def _bare(self, value: Value, link: Link | None, floor: int, ceiling: int) -> bool:
         """A number without a comparator is kept beside a known concept only, and flagged."""
-        if link is None or link.concept is None or link.lexeme < 0:
-            return False
-        between = self.codes[link.lexeme + 1 : value.first]
-        if len(between) > 4 or any(code not in "f:(=s)w" for code in between) or between.count("w") > 1:
-            return False
-        concept = self.vocabulary.concepts[link.concept]
-        if concept.kind == "ordinal" and value.low is not None and value.low != int(value.low):
-            return False  # "CTCAE 5.0" is a version
-        if value.unit is None and (
-            concept.kind in ("qualitative", "dose")
-            or (value.last < len(self.codes) and self.codes[value.last] in "wkh/")
-        ):
-            return False
         if value.comparator != "set":
             value.flags.append("lost_comparator")
+        if self._restates(value):
+            return True
+        if value.unit is None and value.low is not None and 1900 <= value.low <= 2100:
+            return False
+        if link is None and value.unit is not None:
+            inherited = self._same_again(value)
+            if inherited is not None:
+                return self._emit(value, inherited)
+            first = self._value_first(value) or value.relative == "ULN"
+            link = self.linker.right(value, ceiling) if first else None
+            if link is None or link.concept is None or link.lexeme > value.last + 2:
+                return False
+            return self._emit(value, [link, *self.linker.coordinated_right(value, link)])
+        if link is None or not self._touches(value, link, floor):
+            return False
+        concept = self.vocabulary.concepts.get(link.concept or "")
+        if concept is None:
+            return self._score_says(value) and self._emit(value, [link])
+        if concept.kind == "ordinal" and "." in self.lexemes.word(value.first):
+            return False  # "CTCAE 5.0" is a version
+        following = self.codes[value.last : value.last + 1]
+        if value.unit is None and (
+            concept.kind in ("qualitative", "dose") or following in ("w", "k", "h", "/")
+        ):
+            return False
         return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _restates(self, value: Value) -> bool:
+        """The bound before said again in another unit, "221 umol/L (2.5 mg/dL)": one item for both."""
+        if self.before is None or not self.out or value.unit is None or value.low is None:
+            return False
+        last = self.before[0]
+        between = self.codes[last.last : value.first]
+        if between not in ("(", "|", "(|", "|(", ",", "(=", "(f", "(c", "r", "/") or last.unit is None:
+            return False
+        if (
+            value.ucum == last.ucum
+            or value.relative
+            or last.relative
+            or value.ucum is None
+            or last.ucum is None
+        ):
+            return False
+        number = last.high if last.high is not None else last.low
+        if number is None or (last.low is not None and last.high is not None and last.low != last.high):
+            return False
+        units = self.vocabulary.units
+        same = [units.convert(number, last.ucum, value.ucum, link.concept) for link in self.before[1]]
+        known = [converted for converted in same if converted is not None]
+        if known and not any(0.8 <= value.low / converted <= 1.25 for converted in known if converted):
+            return False
+        if not known and between[0] != "(":
+            return False
+        if not known and (value.ucum in TIME_UNITS or "/" not in value.ucum or "/" not in last.ucum):
+            return False
+        for draft in self.out[-len(self.before[1]) :]:
+            draft.value_end = max(draft.value_end, value.end)
+            if "restated_unit" not in draft.flags:
+                draft.flags.append("restated_unit")
+        last.last = value.last
+        return True
+
+    def _touches(self, value: Value, link: Link, floor: int) -> bool:
+        """Whether only brackets and fillers stand between the name and its bare number."""
+        at = value.first - 1
+        words = 0
+        while at > floor and (link.lexeme < 0 or at > link.lexeme):
+            code = self.codes[at]
+            if code == ")":
+                opened = self.linker.opening(at, floor)
+                if opened is None:
+                    return False
+                at = opened - 1
+                continue
+            if link.lexeme < 0:
+                return code in "wskf"
+            words += code == "w"
+            if code not in "fv:(=sw" or words > 2:
+                return False
+            at -= 1
+        return True
+
+    def _score_says(self, value: Value) -> bool:
+        """A bare number belongs to an unknown name only where that calls itself a score."""
+        near = [self.lexemes.word(at).lower() for at in range(max(0, value.first - 2), value.first)]
+        return value.unit is None and any(word.rstrip(" of").endswith("score") for word in near)
+
+    def _same_again(self, value: Value) -> list[Link] | None:
+        """ "38.0 C oral, or 38.3 C rectal": the next value of a row in the same unit."""
+        if self.before is None or self.before[0].ucum != value.ucum or self.before[2]:
+            return None
+        between = self.codes[self.before[0].last : value.first]
+        if len(between) > 5 or not all(code in "&|,w" for code in between):
+            return None
+        return self.before[1]
 
     def _counted(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
         """What a count counts: "at least 5 attacks of migraine", "two or more prior lines"."""
@@ -402,6 +541,12 @@ class _Reading:
             return None
         if value.unit is not None and "/" in (value.ucum or ""):
             return None
+        if "s" in self.codes[value.first : value.last]:
+            return None  # "grade 2 bleeding" is a grade, not a count
+        spelled = any(
+            self.codes[at] == "0" and self.lexemes.word(at)[0].isalpha()
+            for at in range(value.first, value.last)
+        )
         numbers = [number for number in (value.low, value.high) if number is not None]
         if not numbers or any(number != int(number) for number in numbers) or value.comparator == "set":
             return None
@@ -417,7 +562,7 @@ class _Reading:
         if at >= ceiling or at > value.last or codes[at] not in "wkhm":
             return self._counted_of(value, link, ceiling)
         right = self.linker.right(value, ceiling)
-        if link is not None and not self._plural(right):
+        if link is not None and not spelled and not self._plural(right):
             return None
         if right is None:
             return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
@@ -444,10 +589,13 @@ class _Reading:
         """The concept of the value before, where only qualifiers stand between: "<5 or >26"."""
         if self.before is None:
             return None
-        between = self.codes[self.before[0].last : value.first]
+        start = self.before[0].last
+        if timed:  # a name behind the value before belongs to that value
+            start = max([start, *(link.lexeme + 1 for link in self.before[1])])
+        between = self.codes[start : value.first]
         if len(between) > 8 or "k" in between or "." in between:
             return None
-        if not all(code in "&|,fv()hin-xraw" for code in between) or between.count("w") > 3:
+        if not all(code in "&|,:fv()hin-xraw" for code in between) or between.count("w") > 3:
             return None
         links, kind = self.before[1], self.before[2]
         if timed:
@@ -554,6 +702,7 @@ def _kind(entity_type: str, declared: str | None, named: str, draft: Draft) -> K
         return "count"
     if entity_type == "Drug dose":
         return "dose"
-    if declared == "ordinal" or entity_type == "Stage" or (draft.unit is None and _ORDINAL.search(named)):
+    graded = draft.unit in ("{grade}", "{class}", "{stage}") or _ORDINAL.search(named) is not None
+    if declared == "ordinal" or entity_type == "Stage" or (draft.unit is None and graded):
         return "ordinal"
     return "numeric"

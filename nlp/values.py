@@ -170,6 +170,18 @@ def _not_a_range(lexemes: Lexemes, first: int, at_a: int, at_b: int) -> bool:
     if before == "m" or after[:1] == "c" or after == ")c" or _is_scale(lexemes, first, at_b):
         return True
     a, b = lexemes.values[at_a][0], lexemes.values[at_b][0]
+    united = lexemes.codes[at_b + 1 : at_b + 2] == "u" or lexemes.codes[at_a + 1 : at_a + 2] == "u"
+    if not united and (a > b or (lexemes.word(at_b).startswith("0") and len(lexemes.word(at_b)) > 2)):
+        return True  # "1121-5", "2012-0112": the number of an article, of a protocol
+    end = at_b + 1 + (lexemes.codes[at_b + 1 : at_b + 2] == "u")
+    if (
+        a == 0
+        and before == "("
+        and lexemes.codes[end : end + 1] == ")"
+        and first > 1
+        and lexemes.codes[first - 2] in "0u)"
+    ):
+        return True  # "= 4 (0-10)": the extent of the scale
     return (
         1900 <= a <= 2100
         and 1900 <= b <= 2100
@@ -181,8 +193,8 @@ def _is_scale(lexemes: Lexemes, first: int, at_b: int) -> bool:
     """Whether the range is the extent of a scale: "(0-10 severity scale)", "on a scale of 0 to 4"."""
     right = [lexemes.word(at).lower() for at in range(at_b + 1, min(at_b + 5, len(lexemes.codes)))]
     left = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
-    return (
-        "scale" in left or ("scale" in right[:4] and not any(word in ("on", "of", "in") for word in right[:2]))
+    return "scale" in left or (
+        "scale" in right[:4] and not any(word in ("on", "of", "in") for word in right[:2])
     )
 
 
@@ -229,15 +241,25 @@ def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Valu
     ):
         return None
     numbers = [number for _, found in parts.numbers for number in found]
-    if any(number != int(number) or number > 100 for number in numbers):
+    if len(numbers) < 2 or any(number != int(number) or number > 100 for number in numbers):
         return None
     slashed = "/" in lexemes.text[lexemes.starts[first] : lexemes.ends[last - 1]]
     if slashed and context[-1] != "s" and len(numbers) == 2 and numbers[1] != numbers[0] + 1:
         return None
     if between.count("0") != len(parts.numbers):
         return None
+    if last < len(lexemes.codes) and lexemes.word(last).lower().startswith(
+        ("antiarrhythmic", "anti-arrhythmic")
+    ):
+        return None  # a class of drugs
     value = Value(rule.id, first, last, "set", values=tuple(numbers))
     return [value]
+
+
+def _capitals(lexemes: Lexemes, first: int) -> bool:
+    """Whether the word before is an abbreviation, as scales are called: "ASA 1 or 2"."""
+    word = lexemes.word(first - 1) if first else ""
+    return len(word) > 1 and word.isupper()
 
 
 def ages(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
