@@ -42,7 +42,7 @@ STEPS: tuple[Step, ...] = (
         ("compare", "NCT06886919", "NCT99000005", "NCT99000009"),
     ),
     Step("Everything as JSON Lines", ("export", "--format", "jsonl", "-o", "trials.jsonl")),
-    Step("And as CSV, one row a threshold", ("export", "--format", "csv", "-o", "thresholds.csv")),
+    Step("And as CSV, the flat view", ("export", "--format", "csv", "-o", "thresholds.csv")),
 )
 
 

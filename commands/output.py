@@ -189,12 +189,19 @@ def _json_answer(data: object, provenance: Provenance) -> str:
     )
 
 
+def _marked(value: object, provenance: Provenance) -> str:
+    """A cell as text; an id of an invented trial says so."""
+    text = number(value)
+    is_invented = _SYNTHETIC_PATTERN.fullmatch(text) or text in provenance.synthetic
+    return f"{text} (synthetic)" if is_invented else text
+
+
 def _csv_answer(table: Table | None, provenance: Provenance) -> str:
     if table is None:
         raise CommandError("this answer has no table: use --json")
     rows = [[number(cell) for cell in row] for row in table.rows]
     invented = [bool(synthetic_ids(" ".join(row)) or set(row) & set(provenance.synthetic)) for row in rows]
-    columns = list(table.columns)
+    columns = [_marked(column, provenance) for column in table.columns]
     if any(invented):
         columns.append("synthetic")
         for row, is_invented in zip(rows, invented, strict=True):
@@ -210,13 +217,8 @@ def _table_text(part: Table | str, provenance: Provenance) -> str:
     if isinstance(part, str):
         return part
 
-    def cell(value: object) -> str:
-        text = number(value)
-        is_invented = _SYNTHETIC_PATTERN.fullmatch(text) or text in provenance.synthetic
-        return f"{text} (synthetic)" if is_invented else text
-
-    columns = [cell(column) for column in part.columns]
-    rows = [[cell(value) for value in row] for row in part.rows]
+    columns = [_marked(column, provenance) for column in part.columns]
+    rows = [[_marked(value, provenance) for value in row] for row in part.rows]
     widths = [part.widths.get(column) for column in part.columns] if rows and part.widths else None
     text = tabulate(
         rows,

@@ -25,7 +25,7 @@ def test_the_demo_runs_every_step(outputs: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "match", BLOCK.finditer(README), ids=lambda match: match["spec"].split("|")[0].strip()
+    "match", list(BLOCK.finditer(README)), ids=lambda match: match["spec"].split("|")[0].strip()
 )
 def test_each_block_is_real_output(match: re.Match[str], outputs: dict[str, list[str]]) -> None:
     assert match["body"] == filled(match["spec"], outputs), "run `make readme`"
