@@ -188,11 +188,15 @@ class Archive:
         raw = prepared.raw
         head = self.head(raw.source, raw.source_id)
         same = head is not None and (head.version, head.rest) == (prepared.version, prepared.rest)
-        if head is not None and same:
-            if origin != "history":
-                self._seen(head, raw.fetched_at, data_version, prepared.validators, run)
-            return "unchanged" if head.vanished_at is None or origin == "history" else "changed"
-        record = self._append(prepared, run, origin, registry_version)
+        if head is not None and same and origin != "history":
+            self._seen(head, raw.fetched_at, data_version, prepared.validators, run)
+            return "unchanged" if head.vanished_at is None else "changed"
+        record = self._append(prepared, run, origin)
+        if registry_version is not None:
+            self.connection.execute(
+                "INSERT OR IGNORE INTO history_entry VALUES (?, ?, ?, ?, ?)",
+                (raw.source, raw.source_id, registry_version, prepared.record_date or "", record),
+            )
         if head is not None and (origin == "history" or is_older(prepared, head, self)):
             return "older"
         self.connection.execute(
@@ -209,7 +213,7 @@ class Archive:
             return "new"
         return "drifted" if head.version == prepared.version and head.vanished_at is None else "changed"
 
-    def _append(self, prepared: Prepared, run: int, origin: Origin, number: int | None) -> int:
+    def _append(self, prepared: Prepared, run: int, origin: Origin) -> int:
         raw = prepared.raw
         known = self.connection.execute(
             "SELECT id FROM record WHERE source = ? AND source_id = ? AND version = ? AND rest = ?",
@@ -220,11 +224,11 @@ class Archive:
         self.put_blob(raw.sha256, raw.body)
         cursor = self.connection.execute(
             "INSERT INTO record (source, source_id, sha256, version, rest, url, media_type, fetched_at,"
-            " data_timestamp, record_date, registry_version, redacted, origin, run)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " data_timestamp, record_date, redacted, origin, run)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 raw.source, raw.source_id, raw.sha256, prepared.version, prepared.rest, raw.url,
-                raw.media_type, raw.fetched_at, raw.data_timestamp, prepared.record_date, number,
+                raw.media_type, raw.fetched_at, raw.data_timestamp, prepared.record_date,
                 json.dumps(list(raw.redacted)), origin, run,
             ),
         )  # fmt: skip
@@ -337,15 +341,22 @@ class Archive:
         """Every stored content of a trial, oldest first (registry's date, then the order of storing)."""
         rows = self.connection.execute(
             "SELECT record.id, record.source, record.source_id, record.sha256, record.version, record.rest,"
-            " record.record_date, record.fetched_at, record.data_timestamp, record.registry_version,"
+            " record.record_date, record.fetched_at, record.data_timestamp,"
+            " (SELECT min(number) FROM history_entry WHERE record = record.id) AS number,"
             " record.origin, head.record IS NOT NULL"
             " FROM record LEFT JOIN head ON head.record = record.id"
             " WHERE record.source_id = ? AND (? IS NULL OR record.source = ?)"
-            " ORDER BY record.source, coalesce(record.record_date, ''), record.registry_version IS NULL,"
-            " record.registry_version, record.id",
+            " ORDER BY record.source, coalesce(record.record_date, ''), number IS NULL, number, record.id",
             (source_id, source, source),
         )
         return [Version(*(*row[:11], bool(row[11]))) for row in rows]
+
+    def history_numbers(self, source: str, source_id: str) -> set[int]:
+        """The registry's numbers of the past versions that are stored."""
+        rows = self.connection.execute(
+            "SELECT number FROM history_entry WHERE source = ? AND source_id = ?", (source, source_id)
+        )
+        return {row[0] for row in rows}
 
     def verify(self) -> Iterator[str]:
         """Each damage found, as one line: content that does not fit its hash, lost references, SQLite's own."""

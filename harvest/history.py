@@ -136,7 +136,7 @@ def fetch_history(
     sent_before = history.client.requests_sent
     try:
         changes = history.changes(identifier)
-        held = {each.registry_version for each in archive.versions(identifier, ctgov_record.NAME)}
+        held = archive.history_numbers(ctgov_record.NAME, identifier)
         due = [change for change in wanted(changes, every=every) if change.number not in held]
         versions = []
         for done, change in enumerate(due, 1):

@@ -146,6 +146,7 @@ class Client:
             {"User-Agent": user_agent(self.politeness.contact), "Accept-Encoding": "gzip, deflate"}
         )
         self._robots: dict[str, Protego] = {}
+        self._last_page: dict[str, float] = {}
 
     def __enter__(self) -> Client:
         return self
@@ -176,6 +177,7 @@ class Client:
         self._require_configured(full_url, full_url)
         if obey_robots:
             self._require_allowed(full_url)
+            self._wait_for_crawl_delay(full_url)
         retry = self.politeness.retry()
         blocked_before = False
         while True:
@@ -305,13 +307,15 @@ class Client:
             raise RobotsDisallow(f"{url}: cannot be read, so no page is fetched ({error})") from error
         return Protego.parse(answer.body.decode("utf-8", "replace") if answer.status == 200 else "")
 
-    def crawl_delay(self, url: str) -> float:
-        """Seconds between pages that the host's robots.txt asks for; 0 where it asks for none."""
+    def _wait_for_crawl_delay(self, url: str) -> None:
+        """Keep the pause between pages that the host's robots.txt asks for, up to a cap."""
         parts = urlsplit(url)
         root = f"{parts.scheme}://{parts.netloc}"
-        if root not in self._robots:
-            self._robots[root] = self._read_robots(f"{root}/robots.txt")
-        return float(self._robots[root].crawl_delay(user_agent(self.politeness.contact)) or 0.0)
+        asked = self._robots[root].crawl_delay(user_agent(self.politeness.contact)) or 0.0
+        due = self._last_page.get(root, 0.0) + min(float(asked), self.politeness.backoff_cap)
+        if root in self._last_page and (pause := due - time.monotonic()) > 0:
+            self.sleep(pause)
+        self._last_page[root] = time.monotonic()
 
 
 def _origin(parts: SplitResult) -> tuple[str, str, int]:

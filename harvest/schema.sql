@@ -13,7 +13,7 @@ CREATE TABLE blob (
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each distinct content of a trial that a registry gave. origin says by which way it came;
--- record_date is the registry's day of the last update (history: of that version).
+-- record_date is the registry's day of the last update (of a history version: its day).
 CREATE TABLE record (
   id               INTEGER PRIMARY KEY,
   source           TEXT NOT NULL,
@@ -26,7 +26,6 @@ CREATE TABLE record (
   fetched_at       TEXT NOT NULL,
   data_timestamp   TEXT,
   record_date      TEXT,
-  registry_version INTEGER,
   redacted         TEXT NOT NULL DEFAULT '[]',
   origin           TEXT NOT NULL CHECK (origin IN ('search', 'fetch', 'import', 'history')),
   run              INTEGER NOT NULL REFERENCES run (id),
@@ -56,6 +55,16 @@ CREATE TABLE head_log (
 ) STRICT;
 CREATE INDEX head_log_trial ON head_log (source, source_id);
 CREATE INDEX head_log_at ON head_log (at);
+
+-- The registry's own numbering of past versions (0 = first), and the record that holds each.
+CREATE TABLE history_entry (
+  source    TEXT NOT NULL,
+  source_id TEXT NOT NULL,
+  number    INTEGER NOT NULL,
+  date      TEXT NOT NULL,
+  record    INTEGER NOT NULL REFERENCES record (id),
+  PRIMARY KEY (source, source_id, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alias (
   source    TEXT NOT NULL,

@@ -102,7 +102,7 @@ BLOCKS = frozenset(
 UNSEEN = frozenset(("script", "style", "noscript", "template", "head", "svg"))
 # Bounds on what a page may cost to read; the largest record text of the registry is 19,020 characters.
 MAX_PAGE_BYTES = 4 * 1024 * 1024
-MAX_NODES = 200_000
+MAX_TAGS = 20_000
 BULLET = "• "
 
 
@@ -154,7 +154,7 @@ def read_page(body: bytes, where: str) -> _Page:
     """The lines of a page as a reader sees them. Raises UnexpectedShape for what is too large or no HTML."""
     if len(body) > MAX_PAGE_BYTES:
         raise UnexpectedShape(f"{where}: {len(body)} bytes, too large for a trial page", b"", where)
-    if body.count(b"<") > MAX_NODES:
+    if body.count(b"<") > MAX_TAGS:
         raise UnexpectedShape(f"{where}: {body.count(b'<')} tags, too many for a trial page", body, where)
     soup = BeautifulSoup(body, "html.parser")
     try:
