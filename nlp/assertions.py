@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from nlp import clauses, facts
 from nlp.clauses import Join, Segment, Token
 from nlp.draft import Draft
-from nlp.logic import TRUE, Clause, all_of, any_of, negate, tree
-from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread
+from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, tree
+from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread, leaves
 
 _ANCHOR = re.compile(
     r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
@@ -23,10 +23,18 @@ _ADEQUATE = re.compile(
     r"(?:adequate|good|sufficient|normal|acceptable|satisfactory|preserved|appropriate|proper)\b.*\b(?:function\w*"
     r"|reserve|stability|status|values?|counts?|parameters?|ha?ematolog\w+|coagulation|capacity|levels?|organs?)\b"
 )
+_PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+_SUBJECT_PRONOUN = re.compile(r"(?:^|,)\s*(?:it|they|these|this|those|he|she|such \w+|these \w+)\s*\Z")
+_NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
 _FURTHER = re.compile(
     r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
 )
 _SHORTER = re.compile(r"which\s?ever\b[^,;()]*\b(?:short|earli|less|first)")
+_SINCE = re.compile(r"\s*(?:from|since|after|of|prior to|before)\b")
+_MONITORED = re.compile(
+    r"\b(?:monitored|monitoring|repeated|assessed|measured|tested|checked)\s+(?:at least\s+)?(?:every|each)\b"
+    r"|\bshall be continued for\b"
+)
 _EITHER = re.compile(r"\bor\b")
 _BOTH = re.compile(r"\band\b|&")
 
@@ -53,6 +61,7 @@ class Asserter:
         out: list[Clause] = []
         phrase: list[Segment] = []
         leading: Expression | None = None
+        absorbing = False
         index = 0
         while index < len(pieces):
             piece = pieces[index]
@@ -66,10 +75,20 @@ class Asserter:
                     phrase.extend(span)
                     continue
                 self._flush(phrase, out, leading)
-                leading = self._attach(span, out, leading)
+                follows = (
+                    index < len(pieces) and pieces[index].join == "comma" and pieces[index].part == "main"
+                )
+                if piece.part == "condition" and piece.join in ("and", "or", "but") and follows:
+                    leading = self._qualifier(span)
+                else:
+                    leading = self._attach(span, out, leading)
             elif self._holds_items(piece):
                 self._measured(piece, phrase, out, leading)
-            elif piece.part != "definition" or not phrase:
+                absorbing = self._opens_list(piece)
+            elif absorbing and piece.part == "main" and self._continues(piece):
+                continue  # "at least 2 weeks from surgery, radiotherapy or another trial"
+            elif piece.part != "definition" or not (phrase or out):
+                absorbing = False
                 phrase.append(piece)
         self._flush(phrase, out, leading)
         if leading is not None and not out:
@@ -77,12 +96,28 @@ class Asserter:
             out.append(Clause(leading))
         return out
 
+    def _opens_list(self, piece: Segment) -> bool:
+        """Whether a duration is counted from the first of several events."""
+        if not piece.atoms or piece.atoms[-1].kind != "atom":
+            return False
+        last = piece.atoms[-1]
+        durations = all(self.drafts[index].entity_type == "Temporal" for index in last.drafts)
+        return durations and bool(_SINCE.match(self.lower, last.end, piece.end))
+
+    def _continues(self, piece: Segment) -> bool:
+        """Whether a segment is one more event of a list, rather than a demand of its own."""
+        if piece.join not in ("comma", "or", "and", "with", "relative") or piece.cues:
+            return False
+        return piece.join in ("with", "relative") or not facts.STARTS.match(
+            self.lower, piece.start + 1, piece.end
+        )
+
     def _without_notes(self, pieces: list[Segment]) -> list[Segment]:
         """Leave out what only monitors or allows, where the statement says more than that."""
         kept: list[Segment] = []
         for piece in pieces:
             kinds = {token.kind for token in piece.cues}
-            if "monitoring" in kinds:
+            if "monitoring" in kinds or self._monitored(piece):
                 self._role_of(piece.atoms, "monitoring")
                 while (
                     kept and not kept[-1].atoms and not kept[-1].brackets and piece.join in ("and", "comma")
@@ -95,6 +130,13 @@ class Asserter:
             else:
                 kept.append(piece)
         return kept
+
+    def _monitored(self, piece: Segment) -> bool:
+        """Whether a segment's own words (not those in its brackets) say how often something is checked."""
+        match = _MONITORED.search(self.lower, piece.start, piece.end) if piece.atoms else None
+        return match is not None and not any(
+            bracket.start < match.start() < self.tokens[bracket.mate].end for bracket in piece.brackets
+        )
 
     def _role_of(self, atoms: Sequence[Token], role: Role, keep: frozenset[int] = frozenset()) -> None:
         for token in atoms:
@@ -131,10 +173,10 @@ class Asserter:
             if part == "exception":
                 self.hanging.append(qualifier)
                 return leading
-            return qualifier if leading is None else all_of([leading, qualifier])
+            return _both(leading, qualifier, span[0].join)
         last = out[-1]
         if part == "condition":
-            last.condition = qualifier if last.condition is None else all_of([last.condition, qualifier])
+            last.condition = _both(last.condition, qualifier, span[0].join)
             self._note(last.drafts, "condition", start, span[-1].end)
         else:
             last.exception = qualifier if last.exception is None else any_of([last.exception, qualifier])
@@ -147,6 +189,12 @@ class Asserter:
         phrase: list[Segment] = []
         for piece in span:
             piece.part = "main"
+            opener = piece.opened_by
+            if opener is not None and opener.kind == "population":
+                # "in women of childbearing potential within 3 weeks": the time is not the group's
+                for token in [token for token in piece.atoms if token.kind == "window"][:1]:
+                    piece.end = token.start
+                    piece.atoms = [atom for atom in piece.atoms if atom.start < token.start]
             if self._holds_items(piece):
                 self._measured(piece, phrase, parts, None)
             else:
@@ -306,6 +354,8 @@ class Asserter:
             clause.expression, clause.join = negate(clause.expression), "with"
         if piece.part == "example":
             clause.join, clause.strong = "or", True
+        elif piece.part == "definition" and values and out:
+            clause.join = "define"
         if expressions:
             out.append(clause)
         out.extend(extra)
@@ -381,6 +431,8 @@ class Asserter:
         if any(token.kind == "assay" for token in self.tokens[low:high]):
             self.set_role(low, high, "definition")
             return
+        if self._allowed_in_bracket(bracket, clause, extra):
+            return
         parts: list[Clause] = []
         for piece in clauses.statements(self.tokens, low, high, bracket.end, close.start):
             parts += self.clauses(*piece)
@@ -401,6 +453,61 @@ class Asserter:
         else:
             expressions.append(tree(parts, self.section))
             used += indexes
+
+    def _allowed_in_bracket(self, bracket: Token, clause: Clause, extra: list[Clause]) -> bool:
+        """ "(> 1.5 mg/dL is allowed if ...)", "(patients with Gilbert syndrome are allowed up to ...)"."""
+        low, high = self._within(bracket)
+        at = next((index for index in range(low, high) if self.tokens[index].kind == "allowance"), None)
+        if at is None:
+            return False
+        statement = self.allowed(at, low, high, bracket.end, self.tokens[bracket.mate].start)
+        if statement.force == "demand":
+            extra.extend(statement.clauses)
+            return True
+        ways = [part.expression for part in statement.clauses]
+        ways += [] if statement.condition is None else [statement.condition]
+        if ways:
+            clause.exception = all_of(ways)
+        return True
+
+    def allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
+        """An allowance demands nothing, unless it is tied to a condition or to a limit.
+
+        ``at`` is the token that allows. The statement's clauses are what is allowed, its condition is
+        when; with force ``demand`` it is a limit for a group instead.
+        """
+        token = self.tokens[at]
+        stop = token.start
+        pronoun = _SUBJECT_PRONOUN.search(self.lower, start, stop)
+        before = self.clauses(low, at, start, pronoun.start() if pronoun else stop)
+        self.hanging.clear()
+        after = self.clauses(at + 1, high, token.end, end)
+        subjects = [] if pronoun else [clause for clause in before if not clause.drafts]
+        about: Expression | None = all_of([clause.expression for clause in subjects]) if subjects else None
+        if isinstance(about, Fact | Unread) and _PRONOUN.match(self.lower[slice(*about.span)]):
+            about = None
+        conditions = [clause.condition for clause in (*before, *after) if clause.condition is not None]
+        if pronoun and before:
+            # "But if the disease progresses, and 5 half-lives have passed, it is allowed"
+            conditions += [clause.expression for clause in before]
+        opener = self.tokens[at + 1] if at + 1 < high else None
+        if opener is not None and opener.kind == "condition" and after and after[0].condition is None:
+            conditions.append(tree(after, "inclusion"))
+        exceptions = [clause.exception for clause in (*before, *after) if clause.exception is not None]
+        needs = list(dict.fromkeys([*conditions, *(negate(part) for part in (*exceptions, *self.hanging))]))
+        self.hanging.clear()
+        if about is not None and not conditions and after and after[0].drafts:
+            after[0].condition = about
+            return Statement(after, "demand")
+        bounded = before and before[0].drafts and not needs and self.section == "inclusion"
+        if bounded and _NO_MORE.match(self.lower, start, end):
+            return Statement(before, "demand")
+        keep = {int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf)}
+        self.set_role(low, high, "allowance", frozenset(keep))
+        statement = Statement([], "allowance", also="also" in self.lower[token.start : token.end])
+        statement.condition = all_of(needs) if needs else None
+        statement.clauses = [Clause(about)] if about is not None else []
+        return statement
 
     def _demand_in_exclusion(self, parts: list[Clause]) -> bool:
         """ "(if HBsAg positive, 4 weeks of treatment shall be given)": a demand that is not turned."""
@@ -452,6 +559,13 @@ class Asserter:
         between = self.lower[spans[0][1] : spans[-1][0]]
         either = _EITHER.search(between) or (self.section == "exclusion" and not _BOTH.search(between))
         return (any_of(parts) if either else all_of(parts)), indexes
+
+
+def _both(one: Expression | None, other: Expression, join: Join) -> Expression:
+    """ "if A or if B", "if A and if B"."""
+    if one is None:
+        return other
+    return any_of([one, other]) if join in ("or", "andor") else all_of([one, other])
 
 
 def _timed(expression: Expression, times: Sequence[Expression]) -> Expression:

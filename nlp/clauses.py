@@ -14,7 +14,7 @@ from typing import Literal
 from nlp.cues import CueMatcher, matcher
 from nlp.draft import Draft
 
-Join = Literal["", "and", "or", "andor", "comma", "but", "with", "without", "relative"]
+Join = Literal["", "define", "and", "or", "andor", "comma", "but", "with", "without", "relative"]
 Part = Literal["main", "condition", "exception", "example", "definition"]
 
 # Words after which a full stop ends no sentence.
@@ -67,7 +67,7 @@ _LOST_STOP = re.compile(r"(?:For|If|But|However|Patients|Subjects|Participants|W
 _LAST_WORD = re.compile(r"[\w.]*\Z")
 
 STRUCTURE = (
-    "exception", "condition", "population", "allowance", "exclude", "prohibition", "definition", "example", "anyof", "allof",
+    "sexes",    "exception", "condition", "population", "allowance", "exclude", "prohibition", "definition", "example", "anyof", "allof",
     "monitoring", "assay", "demand", "without", "andor", "and", "or", "but", "with", "relative",
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from nlp import clauses, facts
 from nlp.assertions import Asserter
 from nlp.clauses import Token
 from nlp.draft import Draft
-from nlp.logic import TRUE, Clause, all_of, any_of, complementary, negate, one_branch, tree
+from nlp.logic import TRUE, Clause, Statement, all_of, any_of, complementary, negate, one_branch, tree
 from nlp.model import Expression, Fact, If, Leaf, Section, Unread, leaves
 
 _WORD = re.compile(r"[^\W_]+")
@@ -26,9 +26,8 @@ _POPULATION = re.compile(
     r"|(?:patients|subjects|participants|individuals|those|persons|a patient|a subject|a participant)\s+(?:with|who"
     r"|on|receiving|taking|having|of|aged|without|previously))\b"
 )
-_PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+_STRICT = re.compile(r"must|should|shall")
 _REASON = re.compile(r"\W*(?:for (?:this|these|that) reasons?|because|since|as|due to|given)\b")
-_NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
 _JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clinician)s?\b")
 
 
@@ -39,17 +38,6 @@ class Reading:
 
     expression: Expression
     coverage: float
-
-
-@dataclass(slots=True)
-class Statement:
-    """The clauses between two full stops or semicolons, and the force with which they are said."""
-
-    clauses: list[Clause]
-    force: str = "named"
-    condition: Expression | None = None
-    alternative: bool = False
-    also: bool = False
 
 
 def express(
@@ -189,7 +177,7 @@ class _Reader(Asserter):
         statement = Statement([], force, alternative=self.alternatives)
         if at is not None and force == "allowance":
             if not self._beside(at, low):
-                return self._allowed(at, low, high, start, end)
+                return self._allowance(at, low, high, start, end)
             statement.force = "named"
         if force in ("demand", "prohibition") and at is not None:
             statement.condition = self._population(low, start, at)
@@ -205,18 +193,30 @@ class _Reader(Asserter):
             statement.clauses = self.clauses(low, high, start, end)
         return statement if statement.clauses else None
 
+    def _allowance(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
+        """An allowance; unread where the same sentence also makes a demand that was not taken apart."""
+        for token in self.tokens[low:high]:
+            if token.kind in ("demand", "prohibition") and _STRICT.match(self.lower, token.start):
+                span = facts.trim(self.text, start, end)
+                return Statement(
+                    [Clause(Unread(span, "a demand and an allowance in one sentence"))], "demand"
+                )
+        return self.allowed(at, low, high, start, end)
+
     def _excluded(self, at: int, low: int, high: int, start: int, end: int) -> list[Clause]:
         """ "X are excluded", "We exclude X", "X are not eligible if Y": what is kept out."""
         token = self.tokens[at]
         before = self.clauses(low, at, start, token.start)
         after = self.clauses(at + 1, high, token.end, end)
-        if not before or not after:
-            return before or after
-        if after[0].condition is not None or after[0].expression in (before[-1].condition, TRUE):
-            after[0].join = "and"
-        else:
-            after[0].join = "with"
-        return before + after
+        if not before:
+            return after
+        opener = self.tokens[at + 1] if at + 1 < high else None
+        if after and opener is not None and opener.kind == "condition":
+            before[-1].condition = tree(after, "inclusion")
+        for exception in self.hanging:
+            before[-1].exception = exception
+        self.hanging.clear()
+        return before
 
     def _introduces(self, low: int, colon: int) -> bool:
         """Whether a text that ends in a colon only announces what follows."""
@@ -279,42 +279,6 @@ class _Reader(Asserter):
             statement.condition = group
             return first + 1, self.tokens[first].end
         return low, start
-
-    def _allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
-        """An allowance demands nothing, unless it is tied to a condition or to a limit."""
-        token = self.tokens[at]
-        before = self.clauses(low, at, start, token.start)
-        self.hanging.clear()
-        after = self.clauses(at + 1, high, token.end, end)
-        limits = [clause for clause in (*before, *after) if clause.drafts]
-        about = before[-1].expression if before and not before[-1].drafts else None
-        if isinstance(about, Fact | Unread) and _PRONOUN.match(self.lower[slice(*about.span)]):
-            about = None
-        conditions = [clause.condition for clause in (*before, *after) if clause.condition is not None]
-        if before and before[-1].condition is not None:
-            # "But if the disease progresses, and 5 half-lives have passed, it is allowed"
-            conditions += [clause.expression for clause in before[:-1]]
-            if before[-1].drafts:
-                conditions.append(before[-1].expression)
-        opener = self.tokens[at + 1] if at + 1 < high else None
-        if opener is not None and opener.kind == "condition" and after and after[0].condition is None:
-            conditions.append(tree(after, "inclusion"))
-        exceptions = [clause.exception for clause in (*before, *after) if clause.exception is not None]
-        needs = list(dict.fromkeys([*conditions, *(negate(part) for part in (*exceptions, *self.hanging))]))
-        self.hanging.clear()
-        statement = Statement([], "allowance", also="also" in self.lower[token.start : token.end])
-        if about is not None and after and after[0].drafts and not conditions:
-            # "patients with Gilbert syndrome are allowed with a bilirubin of at most 3 x ULN"
-            after[0].condition = about
-            return Statement(after, "demand")
-        statement.condition = all_of(needs) if needs else None
-        if about is not None:
-            statement.clauses = [Clause(about)]
-        keep = {int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf)}
-        if limits and not needs and self.section == "inclusion" and _NO_MORE.match(self.lower, start, end):
-            return Statement(before, "demand")
-        self.set_role(low, high, "allowance", frozenset(keep))
-        return statement
 
     def _colon(self, low: int, high: int) -> int | None:
         """The first colon outside brackets, unless an item stands before it."""
@@ -381,18 +345,28 @@ class _Reader(Asserter):
             return
         about = statement.clauses[0].expression if statement.clauses else None
         needs = statement.condition
-        if about is not None and needs is not None:
+        way = all_of([part for part in (about, needs) if part is not None])
+        if way == TRUE:
+            return
+        if said and self._is_exception(statement, said[-1]):
+            for clause in said[-1].clauses:
+                clause.exception = way if clause.exception is None else any_of([clause.exception, way])
+        elif about is not None and needs is not None:
             # "Patients with brain metastases are eligible if treated"
             said.append(Statement([Clause(If(about, needs, TRUE))], "demand"))
-        elif about is not None and statement.also and self.section == "inclusion" and said:
-            # "Patients with ... are also eligible"
-            for clause in said[-1].clauses:
-                clause.exception = about if clause.exception is None else any_of([clause.exception, about])
-        elif needs is not None and said:
-            for clause in said[-1].clauses:
-                clause.exception = needs
         elif needs is not None:
             said.append(Statement([Clause(needs)], "demand"))
+
+    def _is_exception(self, statement: Statement, before: Statement) -> bool:
+        """Whether an allowance opens a way around the statement before it, rather than stand for itself."""
+        if not statement.clauses or statement.also:
+            return True
+        if statement.condition is None:
+            return self.section == "exclusion"
+        if self.section == "exclusion":
+            return True
+        named = {self._name(int(leaf.item)) for leaf in leaves(statement.condition) if isinstance(leaf, Leaf)}
+        return bool(named & {name for clause in before.clauses for name in self._concepts(clause)})
 
     def _join(self, said: list[Statement]) -> Expression:
         placed: list[Clause] = []
@@ -475,10 +449,8 @@ class _Reader(Asserter):
 
     def _concepts(self, clause: Clause) -> frozenset[str]:
         """What the clause's items measure: concept ids, or the words where the vocabulary has none."""
-        names = []
-        for index in clause.drafts:
-            draft = self.drafts[index]
-            name = draft.concept or self.lower[max(draft.concept_start, 0) : max(draft.concept_end, 0)]
-            if name:
-                names.append(name)
-        return frozenset(names)
+        return frozenset(name for name in map(self._name, clause.drafts) if name)
+
+    def _name(self, index: int) -> str:
+        draft = self.drafts[index]
+        return draft.concept or self.lower[max(draft.concept_start, 0) : max(draft.concept_end, 0)]

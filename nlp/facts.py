@@ -16,7 +16,7 @@ from nlp.clauses import STRUCTURE, Join, lost_stop
 from nlp.cues import matcher, slugs, words_of
 from nlp.model import Expression, Fact, Not, Unread
 
-FRAME = ("negation", "prohibition", "demand", "opener", "link", "subject", "article")
+FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
 
 # A comparator with a number that no item reader took: a threshold that would be lost. A bare number
 # ("for 6 months", "dose of 10 mg") stays in the words, where a reader can answer for it.
@@ -27,8 +27,14 @@ _COMPARED = (
 )
 _NUMBER = r"(?:grade |class |stage )?(?:\d|one|two|three|four|five|six|[ivx]{1,3}\b)"
 _NUMBER_LEFT = re.compile(rf"[<>≥≤]|{_COMPARED}\s*{_NUMBER}", re.IGNORECASE)
+_OR_TIME = re.compile(
+    r"\bor (?:at least )?(?:\d+|two|three|four|five|six|seven)(?:\.\d+)?\s\(?[^ ]*\)?\s?(?:elimination |plasma )?(?:half|days|weeks|months)"
+)
 _TAIL = re.compile(r"^(?:(?:and/or|and|or)\s+|[,\s])+|(?:\s+(?:and/or|and|or|for|of|in)|[,\s])+$")
 _CHAFF = re.compile(r"[,(]?\s*which\s?ever\b[^,;()]*\)?")
+_EITHER_RESULT = re.compile(r"positive or negative|negative or positive")
+_SAME_EITHER = re.compile(r"(.{2,60}) (?:positive or \1 negative|negative or \1 positive)\Z")
+_BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
 _FIGURE = re.compile(r"[<>≥≤=\d]")
 _ANNOUNCES = ("the following", "as follows", " below")
 _WORD = re.compile(r"[^\W_]+")
@@ -69,13 +75,15 @@ _ADJECTIVE = re.compile(
     r"|renal|cardiac|insulin|drug|alcohol|blood|bone|liver|kidney|lung|heart|anti|non|pre|post|vascular|muscular"
     r"|ocular|unwilling|unable|willing|able|pulmonary|biliary|inhaled|topical|injected|one|two|male|female)\Z"
 )
-_STARTER = re.compile(
+STARTS = re.compile(
     r"(?:(?:a |any |prior |previous )?history of|presence of|evidence of|use of|treatment with|receipt of|known|prior|previous|current|currently"
     r"|any|has|have|had|is|are|was|were|must|should|unable|inability|unwilling|able|willing|requires?"
     r"|requiring|receiving|undergoing|planned|planning|participation|taking|patients?|subjects?|participants?"
     r"|individuals|those|women|men|females?|males?|diagnosed|diagnosis of|who|agrees?|active|uncontrolled|severe"
     r"|symptomatic|clinically)\b"
 )
+_VERB = re.compile(r"(?:has|have|had|is|are|was|were|requires?|must|should)\b")
+_THAT = re.compile(r"\b(?:that|which)\b")
 _NOT_STARTER = re.compile(r"(?:no|not|without|never|cannot|does not|do not)\b")
 _NEGATIVE = re.compile(
     r"\b(?:not?|un\w+|without|refus\w*|lack\w*|fail\w*|withdr\w*|never|inability|absence|cannot)\b"
@@ -101,7 +109,7 @@ _OPEN = frozenset(
         "can",
     )
 )
-_LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example"))
+_LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example", "sexes"))
 _LIGHT_SIGN = re.compile(r"[()]|,(?!\d{3}(?!\d))")
 _HEAVY = re.compile(r"[;:\[\]?!]|\.\s")
 _JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
@@ -196,16 +204,31 @@ def fact(
         core = trim(text, start, end)[0]
     if "which" in lower:
         holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
+    if _EITHER_RESULT.search(lower, start, core):
+        return None
     words = _without(text, core, end, holes)
     if holes:
         words = _TAIL.sub("", words)
-    if not _SAYING.search(words) or matcher("note", "context").covers(words.lower()):
+        if _OR_TIME.search(words):
+            return Unread((core, end), "a time that stands as an alternative was not read")
+    if not _SAYING.search(words) or _says_nothing(words.lower()):
         return None
     why = _not_plain(words, words.lower(), _without(text, core, end, read) if read else words)
     if why is not None:
         return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(words.lower()))
     return Not(leaf) if head.negated else leaf
+
+
+def _says_nothing(lower: str) -> bool:
+    """Whether the words are only a note, a measurement's context or a result that may be either."""
+    if "(" in lower or "[" in lower:
+        lower = _BRACKETED.sub("", lower).strip(_TRIM)
+        if not lower:
+            return True
+    return matcher("note", "context").covers(lower) or lower.startswith(
+        ("positive or negative", "negative or positive")
+    )
 
 
 def _not_plain(words: str, lower: str, unread: str) -> str | None:
@@ -256,8 +279,7 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
         while core_start < end and lower[core_start] == " ":
             core_start += 1
         sure = join in ("and", "or", "andor", "comma", "but") and (
-            simple
-            or (bool(_STARTER.match(lower, core_start, end)) and _complete(lower, before[1], before[2]))
+            simple or (bool(STARTS.match(lower, core_start, end)) and _complete(lower, before[1], before[2]))
         )
         if sure:
             out.append((join, start, end))
@@ -266,9 +288,12 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
     return out
 
 
-def _starts(lower: str, start: int, end: int, join: Join) -> bool:
-    """Whether the words open a phrase of their own."""
-    if _STARTER.match(lower, start, end):
+def _starts(lower: str, start: int, end: int, join: Join, verbs: bool) -> bool:
+    """Whether the words open a phrase of their own. ``verbs``: a bare verb does ("patients who have ... or
+    are ..."), since the subject that it leans on says nothing."""
+    if _VERB.match(lower, start, end):
+        return verbs
+    if STARTS.match(lower, start, end):
         return True
     return join != "comma" and bool(_NOT_STARTER.match(lower, start, end))
 
@@ -310,6 +335,8 @@ def _cut(lower: str, marks: Sequence[tuple[int, int, str]], end: int) -> list[tu
                 return None
         elif kind == "example":
             example = True
+        elif kind == "sexes":
+            continue
         elif not example:
             kind = "comma" if kind == "," else kind
             if lower[start:low].strip():
@@ -325,8 +352,9 @@ def _complete(lower: str, start: int, end: int) -> bool:
     """Whether the phrase ends in a noun, as far as its last word shows."""
     start = frame(lower, start, end).start
     words = _WORD.findall(lower, start, end)
-    if not words or lower[start:end].strip(_TRIM) in slugs():
-        return bool(words)
+    known = slugs().get(lower[start:end].strip(_TRIM))
+    if not words or known is not None:
+        return known not in (None, "female", "male")
     return not (_ADJECTIVE.match(words[-1]) or _PREPOSITION.fullmatch(words[-1]) or words[-1] in _OPEN)
 
 
@@ -334,7 +362,7 @@ def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
     start = frame(lower, start, end).start
     phrase = lower[start:end].strip(_TRIM)
     if phrase in slugs():
-        return True
+        return slugs()[phrase] not in ("female", "male")
     words = _WORD.findall(phrase)
     if not words or len(words) > 4 or _PREPOSITION.search(phrase) or "(" in phrase:
         return False

@@ -12,7 +12,7 @@ from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Unre
 
 TRUE: Expression = All(())
 FALSE: Expression = AnyOf(())
-_LEVELS = (("or", True), ("and", True), ("or", False), ("and", False))
+_LEVELS = (("define", True), ("or", True), ("and", True), ("or", False), ("and", False))
 
 
 @dataclass(slots=True)
@@ -26,6 +26,18 @@ class Clause:
     exception: Expression | None = None
     drafts: tuple[int, ...] = ()
     demanded: bool = False
+
+
+@dataclass(slots=True)
+class Statement:
+    """The clauses between two full stops or semicolons, and the force with which they are said:
+    named, demand, prohibition, exclude or allowance. ``also``: "are also eligible"."""
+
+    clauses: list[Clause]
+    force: str = "named"
+    condition: Expression | None = None
+    alternative: bool = False
+    also: bool = False
 
 
 def all_of(parts: Sequence[Expression]) -> Expression:
@@ -97,7 +109,7 @@ def _resolve(parts: Sequence[Clause], section: Section) -> list[tuple[str, bool]
         elif part.join in ("and", "but"):
             following = ("or" if each and part.join == "and" else "and", part.strong)
         elif part.join != "comma":
-            joins.append(("with", False))
+            joins.append(("define", True) if part.join == "define" else ("with", False))
             continue
         joins.append(following)
     joins.reverse()
