@@ -65,7 +65,7 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         {
             "landscape": "Show how each threshold is distributed over a subject: how many state it, range, quartiles, outliers.",
             "find": "Find trials by thresholds, topics and words, in a small query language.",
-            "search": "Search the criteria texts; hits stand between « and ». Best first inside a subject, else unranked.",
+            "search": "Search the criteria texts; hits stand between « and ».",
             "sql": "Run one SELECT over the knowledge base; nothing can be written.",
             "graph": "Project the named trials, or those of a subject, to a graph, and write it as GraphML.",
         },
@@ -83,6 +83,7 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         "screening",
         {
             "screen": "Answer for one patient what each trial's criteria say: true, false or unknown, and why.",
+            "whatif": "Count how many of a cohort's patients a changed threshold would let in, and what keeps most people out.",
         },
     ),
     (

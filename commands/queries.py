@@ -168,9 +168,9 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
 )
 @output_options
 def search(words: str, cond: tuple[str, ...], intr: tuple[str, ...], limit: int, output: Output) -> None:
-    """Search the criteria texts; hits stand between « and ». Best first inside a subject, else unranked.
+    """Search the criteria texts; hits stand between « and ».
 
-    Plain words must all stand in one criterion; FTS5 syntax works too: "liver function", hepat*, A OR B.
+    Best first inside a subject (--cond, --intr), else unranked. Plain words must all stand in one criterion; FTS5 syntax works too: "liver function", hepat*, A OR B.
 
     Example: trialkb search "lupus nephritis biopsy" --cond lupus
     """

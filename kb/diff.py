@@ -147,7 +147,7 @@ def _pick(
     versions: Sequence[tuple[int, str, str | None]], wanted: str, trial_id: str
 ) -> tuple[int, str, str | None]:
     if re.fullmatch(r"\d{4}(-\d{2}){0,2}", wanted):
-        fitting = [one for one in versions if one[2] is not None and one[2] <= wanted]
+        fitting = [one for one in versions if one[2] is not None and one[2][: len(wanted)] <= wanted]
     else:
         fitting = [one for one in versions if one[1].startswith(wanted.lower())]
     if not fitting:

@@ -24,6 +24,17 @@ _YEARS = {
     "minute": 1 / 525960,
 }
 
+_ONE_SEX = re.compile(
+    r"(?:adult |eligible )?(females?|women|woman|males?|men|man)\b(?! (?:or|and)\b|/|,| partners?\b)"
+    r"(?!.*\b(?:or|and)\s+(?:fe)?(?:males?|men|women)\b)",
+    re.IGNORECASE,
+)
+"""A line that begins with one sex and does not name the other beside it."""
+_ABOUT_PREGNANCY = re.compile(
+    r"child-?bearing|pregnan|contracepti|lactat|breast-?feed|fertil|sexual", re.IGNORECASE
+)
+"""Such lines put a demand on one sex; they do not restrict the trial to it."""
+
 _DAY = 1 / 365.25
 """Ages in years that differ by less than a day are the same."""
 
@@ -142,7 +153,7 @@ def show_version(store: Store, version_id: int) -> Shown:
         vocabulary.fetchone()[0],
         tuple(shown),
         tuple(limit for left in at.values() for limit in left),
-        tuple(registry_conflicts(trial, limits)),
+        tuple(registry_conflicts(trial, limits, [(one.section, one.text) for one in shown])),
     )
 
 
@@ -172,9 +183,12 @@ def age_in_years(field: str | None) -> float | None:
     return float(match.group(1)) * _YEARS[match.group(2).lower()] if match else None
 
 
-def registry_conflicts(trial: Trial, limits: Sequence[Limit]) -> list[Conflict]:
+def registry_conflicts(
+    trial: Trial, limits: Sequence[Limit], lines: Sequence[tuple[str, str]] = ()
+) -> list[Conflict]:
     """Where unconditional age limits of the criteria differ from the registry's age fields, and where the
-    criteria ask for a sex that the registry's field leaves out."""
+    an inclusion
+    line (``lines``: section and text) asks for one sex and the registry's field does not say the same."""
     found = []
     ages = [
         limit
@@ -195,6 +209,13 @@ def registry_conflicts(trial: Trial, limits: Sequence[Limit]) -> list[Conflict]:
                 found.append(Conflict(name, "no limit", limit.words(), limit.evidence.quote))
             elif abs(registry - bound) >= _DAY and not _same_whole_year(registry, limit, side):
                 found.append(Conflict(name, stated or "", limit.words(), limit.evidence.quote))
+    for section, text in lines:
+        asked = _ONE_SEX.match(text) if section == "inclusion" else None
+        if asked is None or _ABOUT_PREGNANCY.search(text) or trial.sex is None:
+            continue
+        sex = "FEMALE" if asked.group(1)[0].lower() in "fw" else "MALE"
+        if trial.sex != sex:
+            found.append(Conflict("sex", trial.sex, sex, text))
     return found
 
 

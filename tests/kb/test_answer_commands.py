@@ -1,0 +1,204 @@
+"""The commands over a knowledge base: what people and programs see, and how bad input ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from kb.digest import content_digest
+from kb.store import Store
+from nlp.model import All, Extraction, Leaf, Unread
+from tests.kb.samples import CONCEPTS, VOCABULARY, criterion, item, platelets_trial, renal_extraction, trial
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("answers") / "kb.sqlite"
+    with Store.open(path, "write") as store:
+        store.set_vocabulary(VOCABULARY, CONCEPTS)
+        for number, value in enumerate((50, 75, 100), start=1):
+            store.put(*platelets_trial(number, value=value), data_timestamp="2026-02-01T09:00:00")
+        newer, reading = platelets_trial(1, value=30, version="b" * 64, last_update_posted="2026-05-01")
+        store.put(newer, reading, data_timestamp="2026-06-01T09:00:00")
+        line = "creatinine <= 1.5 x ULN or CrCl >= 40 mL/min"
+        store.put(trial(4, line, synthetic=False), renal_extraction(line, line))
+        text = "Platelets >= 50 x 10^9/L and more"
+        read = item(text, ">= 50 x 10^9/L", "plt", ">=", 50, "10*9/L")
+        tree = All((Leaf("i1"), Unread((25, len(text)), "not understood")))
+        store.put(
+            trial(5, text, title="Lupus five"),
+            Extraction((read,), (criterion(text, text, tree),), VOCABULARY),
+        )
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], db: Path, *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--db", str(db)])
+    said = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.out, said.err
+
+
+def answer(capsys: pytest.CaptureFixture[str], db: Path, *words: str) -> Any:
+    code, out, _ = run(capsys, db, *words, "--json")
+    assert code in (0, 10)
+    return json.loads(out)["answer"]
+
+
+ANSWERS = [
+    ("show", "NCT99000001"),
+    ("comparable", "NCT99000001"),
+    ("compare", "NCT99000001", "NCT99000002"),
+    ("landscape", "--cond", "lupus", "--trial", "NCT99000001"),
+    ("find", "platelets min <= 50 10*9/L"),
+    ("search", "platelets"),
+    ("sql", "SELECT trial, title FROM trial_view"),
+    ("graph", "NCT99000001"),
+    ("diff", "NCT99000001"),
+    ("changes", "--since", "2026-03-01"),
+]
+
+
+@pytest.mark.parametrize("words", ANSWERS, ids=lambda words: words[0])
+def test_every_answer_says_where_it_comes_from(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...]
+) -> None:
+    code, out, err = run(capsys, db, *words)
+    assert code in (0, 10), err
+    assert "Source: " in out
+    assert "2026-06-01" in out or "2026-02-01" in out
+
+
+@pytest.mark.parametrize("words", ANSWERS, ids=lambda words: words[0])
+def test_every_answer_marks_synthetic_trials(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...]
+) -> None:
+    if words[0] == "graph":
+        pytest.skip("a count of nodes names no trial")
+    _, out, _ = run(capsys, db, *words)
+    assert "Synthetic trials" in out
+
+
+@pytest.mark.parametrize("words", ANSWERS, ids=lambda words: words[0])
+def test_every_answer_is_json_and_csv(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...]
+) -> None:
+    assert answer(capsys, db, *words) is not None
+    _, out, _ = run(capsys, db, *words, "--csv")
+    rows = list(csv.reader(io.StringIO(out)))
+    assert len(rows) > 1
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_show_marks_reads_and_counts(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "show", "NCT99000005")
+    assert "Platelets [1: >= 50 x 10^9/L] and more" in out
+    assert "rule test" in out
+    assert "not read (not understood): and more" in out
+    assert "1 demands not read" in out
+
+
+def test_compare_marks_the_strictest(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "compare", "NCT99000002", "NCT99000003", "--concept", "platelets")
+    assert "≥ 100 10*9/L (strictest min)" in out
+    assert "QTc" not in out
+
+
+def test_comparable_explains_itself(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "comparable", "NCT99000002", "-n", "2")
+    assert "same condition" in out
+    assert "looser by 45 10*9/L" in out or "stricter by 25 10*9/L" in out
+
+
+def test_a_draft_is_compared(capsys: pytest.CaptureFixture[str], db: Path, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.txt"
+    draft.write_text(
+        "CD19 CAR-T in systemic lupus erythematosus\nInclusion Criteria:\n* Platelets >= 75,000/uL\n", "utf-8"
+    )
+    matches = answer(capsys, db, "comparable", "--text", str(draft))["matches"]
+    second = next(match for match in matches if match["trial"]["trial"] == "NCT99000002")
+    verdicts = {
+        row["concept"]: row["verdict"] for row in second["contrast"]["rows"] if row["concept"] == "plt"
+    }
+    assert verdicts == {"plt": "same"}
+
+
+def test_as_of_answers_for_that_day(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "show", "NCT99000001", "--as-of", "2026-02-01")
+    assert ">= 50 x 10^9/L" in out
+    assert "As of 2026-02-01" in out
+
+
+def test_diff_says_the_change_and_its_cause(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "diff", "NCT99000001")
+    assert "Platelet count ≥ 50 10*9/L → ≥ 30 10*9/L" in out
+    assert "amended" in out
+
+
+def test_changes_drive_a_webhook(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    code, out, _ = run(capsys, db, "changes", "--since", "2026-03-01", "--json")
+    assert code == 10
+    (change,) = json.loads(out)["answer"]
+    assert change["difference"]["thresholds"][0]["direction"] == "looser"
+    code, out, _ = run(capsys, db, "changes", "--since", "2026-12-01")
+    assert (code, "Nothing changed" in out) == (0, True)
+
+
+def test_a_graph_is_written(capsys: pytest.CaptureFixture[str], db: Path, tmp_path: Path) -> None:
+    target = tmp_path / "lupus.graphml"
+    run(capsys, db, "graph", "--cond", "lupus", "-o", str(target))
+    assert target.read_text("utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("show", "NCT1"), 1, "NCT and eight digits"),
+        (("show", "NCT99999999"), 1, "trialkb refresh NCT99999999"),
+        (("compare", "NCT99000001"), 1, "two different"),
+        (("compare", "NCT99000001", "NCT99000002", "--concept", "grobble"), 1, "no concept is called"),
+        (("comparable",), 2, "either a trial id or --text"),
+        (("find", "platelets min <= 50"), 1, "column 18"),
+        (("search", "..."), 1, "no word"),
+        (("sql", "DROP TABLE trial"), 1, "only reading"),
+        (("landscape", "--cond", "gout"), 1, "no stored trial"),
+        (("graph",), 2, "name trials"),
+        (("diff", "NCT99000002"), 1, "one stored version only"),
+        (("changes", "--since", "yesterday"), 1, "not a date"),
+        (("show", "NCT99000001", "--as-of", "2026"), 1, "not a date"),
+        (("show", "NCT99000001", "--as-of", "2001-01-01"), 1, "as of 2001-01-01"),
+    ],
+)
+def test_bad_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    before = content_digest(db)
+    ended, out, err = run(capsys, db, *words)
+    assert (ended, out) == (code, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert content_digest(db) == before
+
+
+def test_a_database_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = run(capsys, tmp_path / "none.db", "show", "NCT99000001")
+    assert code == 4
+    assert "no knowledge base" in err
+
+
+def test_an_empty_draft_and_one_that_is_no_text(
+    capsys: pytest.CaptureFixture[str], db: Path, tmp_path: Path
+) -> None:
+    for content in (b"", b"\xff\xfe\x00"):
+        draft = tmp_path / "draft.txt"
+        draft.write_bytes(content)
+        code, _, err = run(capsys, db, "comparable", "--text", str(draft))
+        assert code == 1
+        assert "draft.txt" in err
