@@ -158,7 +158,7 @@ class CommandGroup(click.Group):
             if cmd_name in commands:
                 loaded = importlib.import_module(f"commands.{module}")
                 known: tuple[click.Command, ...] = loaded.COMMANDS
-                return next(command for command in known if command.name == cmd_name)
+                return next((command for command in known if command.name == cmd_name), None)
         return None
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -189,8 +189,9 @@ def all_commands() -> list[tuple[str, click.Command]]:
     found: list[tuple[str, click.Command]] = []
     for name in cli.trialkb.list_commands(context):
         command = cli.trialkb.get_command(context, name)
-        assert command is not None
-        found.extend(walk(name, command))
+        # A name without a command is found by the test of the table.
+        if command is not None:
+            found.extend(walk(name, command))
     return found
 
 
