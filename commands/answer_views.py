@@ -176,6 +176,8 @@ def match_table(matches: Sequence[Match]) -> Table:
 
 def match_text(match: Match, rows: int) -> list[Table | str]:
     """Why a trial was found, and how its thresholds stand to the asked one's."""
+    from kb.limits import side_words
+
     reasons = Table(
         ["part", "how near", "because", "grade", "weight", "adds"],
         [
@@ -196,8 +198,8 @@ def match_text(match: Match, rows: int) -> list[Table | str]:
     thresholds = Table(
         ["concept", "here", "there", "there is", "quoted here", "quoted there"],
         [
-            (_axis_name(row), row.here.words() if row.here else "",
-             row.there.words() if row.there else "", contrast_words(row),
+            (_axis_name(row), side_words(row.here, row.side) if row.here else "",
+             side_words(row.there, row.side) if row.there else "", contrast_words(row),
              row.here.evidence.quote if row.here else "", row.there.evidence.quote if row.there else "")
             for row in both[:rows]
         ],

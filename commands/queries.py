@@ -36,6 +36,8 @@ def _short(value: float) -> str:
 
 
 def _landscape_cells(row: LandscapeRow, outliers: int = 4) -> tuple[object, ...]:
+    from kb.limits import side_words
+
     values = ", ".join(f"{_short(value)} ({count})" for value, count in row.counts)
     far = ", ".join(f"{name} {_short(value)}" for name, value in row.outliers[:outliers])
     if len(row.outliers) > outliers:
@@ -43,7 +45,7 @@ def _landscape_cells(row: LandscapeRow, outliers: int = 4) -> tuple[object, ...]
     stands = ""
     if row.standing is not None:
         stand = row.standing
-        stands = f"{stand.limit.words()}: {stand.looser} looser, {stand.same} same, {stand.stricter} stricter"
+        stands = f"{side_words(stand.limit, row.side)}: {stand.looser} looser, {stand.same} same, {stand.stricter} stricter"
     elif row.not_stated_by_trial:
         stands = "not stated"
     quartiles = "  ".join(_short(value) for value in (row.lowest, row.q1, row.median, row.q3, row.highest))

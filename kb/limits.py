@@ -84,6 +84,13 @@ class Limit:
         )
 
 
+def side_words(limit: Limit, side: Side) -> str:
+    """One side of a limit for people: ``≤ 70 a`` of ``≥ 18 and ≤ 70 a``."""
+    if side == "min":
+        return range_words(limit.min_value, limit.min_inclusive, None, None, limit.unit, limit.scale)
+    return range_words(None, None, limit.max_value, limit.max_inclusive, limit.unit, limit.scale)
+
+
 def short(value: float) -> str:
     """A number without needless digits (at most six significant ones)."""
     return format(value, ".6g")
