@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from nlp.units import UnitTable
 
 
+# More trials than any registry holds: `find` shows the first of them only, an export takes them all.
+_ALL = 10_000_000
+
+
 def _tool_version() -> str:
     try:
         return version("trialkb")
@@ -57,11 +61,34 @@ def _split(values: Sequence[str]) -> list[str]:
     return found
 
 
-def _selection(store: Store, trials: Sequence[str]) -> list[int]:
+def _selection(
+    store: Store, output: Output, trials: Sequence[str], subject: str | None, query: str | None
+) -> list[int]:
     """The versions to export. Without any selection: all stored trials."""
     from kb.export.source import select
 
+    given = [
+        name for name, value in (("--trials", trials), ("--subject", subject), ("--query", query)) if value
+    ]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} exclude each other.")
+    if subject:
+        return select(store, _subject_ids(store, output, subject))
+    if query:
+        from kb.find import find
+
+        return select(store, [one.trial.trial for one in find(store, query, _units(), limit=_ALL).found])
     return select(store, _split(trials) if trials else None)
+
+
+def _subject_ids(store: Store, output: Output, name: str) -> list[str]:
+    """The trials of a saved subject that are stored here."""
+    from harvest.archive import Archive
+    from harvest.run_log import subject_ids
+
+    with Archive.open(output.archive) as archive:
+        found = set(subject_ids(archive, name))
+    return [trial for _, trial in store.current_versions() if trial in found]
 
 
 def _units() -> UnitTable:
@@ -106,6 +133,8 @@ def _to_stdout(made: Format, records: Iterator[TrialRecord], context: Any) -> No
     metavar="IDS",
     help="Trial ids, by comma or repeated; @FILE: a file of ids.",
 )
+@click.option("-s", "--subject", metavar="NAME", help="The trials of a saved subject.")
+@click.option("-q", "--query", metavar="TEXT", help="The trials that `trialkb find TEXT` answers.")
 @click.option(
     "-o", "--output", "target", default="-", show_default="stdout", metavar="PATH", help="File or folder."
 )
@@ -125,6 +154,8 @@ def _to_stdout(made: Format, records: Iterator[TrialRecord], context: Any) -> No
 def export(
     name: str,
     trials: tuple[str, ...],
+    subject: str | None,
+    query: str | None,
     target: str,
     missing: str,
     lookback: int | None,
@@ -155,13 +186,13 @@ def export(
         tag=tag,
         omop=tuple(omop.read_text("utf-8").splitlines()) if omop else (),
     )
-    _run(made, options, trials, target, output)
+    _run(made, options, (trials, subject, query), target, output)
 
 
 def _run(
     made: Format,
     options: Options,
-    trials: Sequence[str],
+    selection: tuple[Sequence[str], str | None, str | None],
     target: str,
     output: Output,
 ) -> None:
@@ -172,14 +203,14 @@ def _run(
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(output.db))
         stack.enter_context(source.snapshot(store.connection))
-        versions = _selection(store, trials)
+        versions = _selection(store, output, *selection)
         context = source.context(store, versions, _units(), _tool_version(), options)
         records = source.records(store, versions)
         if target == "-":
             _to_stdout(made, records, context)
             return
         watched = stack.enter_context(progress(records, f"export {made.name}", len(versions)))
-        summary = write_export(made, iter(watched), Path(target), context)
+        summary = write_export(made, iter(watched), Path(target), context, source=(store, versions))
     tables = _summary_tables(made, summary)
     answer = {
         "format": made.name,

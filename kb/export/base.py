@@ -6,13 +6,14 @@ tests; ``tests/export/test_formats.py`` fails while a part is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from kb.export.errors import UnknownFormat
 from kb.export.model import Context, Loss, Rendered, TrialRecord
+from kb.store import Store
 
 
 class Described(Protocol):
@@ -46,25 +47,15 @@ class TrialFormat(Described, Protocol):
         """What is wrong with a text of this format (head and trials); empty where nothing is."""
 
 
-class Rows(Protocol):
-    """The knowledge base as a whole-set format reads it: table by table, row by row, in a fixed order."""
-
-    def tables(self) -> list[str]:
-        """The tables and views that may be read."""
-
-    def columns(self, table: str) -> list[tuple[str, str]]:
-        """``(name, SQL type)`` of each column."""
-
-    def rows(self, table: str) -> Iterator[tuple[object, ...]]:
-        """The rows of the selected trials (all rows of a table that belongs to no trial)."""
-
-
 @runtime_checkable
 class SetFormat(Described, Protocol):
     """A format of the whole selection: a graph, a set of tables."""
 
-    def write(self, rows: Rows, folder: Path, context: Context) -> list[str]:
-        """Write the files into an empty folder; return their names, relative, sorted."""
+    def write(self, store: Store, versions: Sequence[int], folder: Path, context: Context) -> list[str]:
+        """Write these trial versions into an empty folder; return the names of the files, sorted.
+
+        Raises MissingExtra where a package is not installed, BadOption where the selection is too large.
+        """
 
     def losses(self, record: TrialRecord, context: Context) -> Iterable[Loss]:
         """One loss line for each criterion of a trial."""
@@ -82,6 +73,10 @@ _FORMATS: dict[str, str] = {
     "circe": "kb.export.circe:Circe",
     "fhir": "kb.export.fhir:Fhir",
     "fhir-group": "kb.export.fhir_group:FhirGroup",
+    "kgx": "kb.export.graph_files:Kgx",
+    "graphml": "kb.export.graph_files:GraphMl",
+    "neo4j": "kb.export.graph_files:Neo4j",
+    "parquet": "kb.export.parquet:Parquet",
 }
 
 

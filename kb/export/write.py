@@ -9,24 +9,35 @@ same bytes. A manifest is written last: what it names is on disk.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from kb.export.base import Format, Rows, SetFormat, TrialFormat
+from kb.export.base import Format, SetFormat, TrialFormat
 from kb.export.errors import BadOption, CannotWrite, NothingToExport
+from kb.export.manifest import (
+    atomic,
+    file_sha,
+    input_digest,
+    loss_lines,
+    manifest_text,
+    notice_text,
+    read_manifest,
+    sha,
+    trial_entry,
+    umask,
+    write_text,
+)
 from kb.export.model import OUTCOMES, Context, Loss, TrialRecord
-from kb.export.notices import notices
+from kb.store import Store
 
-MANIFEST_VERSION = 1
 MANIFEST = "manifest.json"
 LOSSES = "loss.jsonl"
 NOTICE = "NOTICE.txt"
@@ -64,10 +75,11 @@ def export(
     path: Path,
     context: Context,
     *,
-    rows: Rows | None = None,
+    source: tuple[Store, Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Write ``records`` (sorted by id) in a format to ``path``.
+    """Write ``records`` (sorted by id) in a format to ``path``. A set format reads ``source``: the open knowledge
+    base and the version ids of the records.
 
     Raises NothingToExport, CannotWrite (also where ``path`` holds something no export of this format wrote)
     and BadOption (many trials in one file of a format that holds one).
@@ -75,9 +87,9 @@ def export(
     records = _first(records)
     try:
         if isinstance(made, SetFormat):
-            if rows is None:
+            if source is None:
                 raise BadOption(f"{made.name} is made from a knowledge base's tables, and none was given")
-            return _write_set(made, rows, records, path, context, progress)
+            return _write_set(made, source, records, path, context, progress)
         if is_folder(path):
             return _write_folder(made, records, path, context, progress)
         return _write_file(made, records, path, context, progress)
@@ -118,121 +130,6 @@ def _first(records: Iterable[TrialRecord]) -> Iterator[TrialRecord]:
     return chained()
 
 
-# ---------------------------------------------------------------- digests and small files
-
-
-def _sha(text: str | bytes) -> str:
-    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
-
-
-def _file_sha(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
-
-
-def input_digest(made: Format, record: TrialRecord, context: Context) -> str:
-    """Digest of all that one trial's text depends on: the record, the format, its options, the vocabulary's facts."""
-    concepts = sorted({item.concept for item in record.items if item.concept})
-    facts = [asdict(found) for found in map(context.concept, concepts) if found]
-    body = [made.name, made.version, context.tool_version, asdict(context.options), facts, record.digest()]
-    return _sha(json.dumps(body, sort_keys=True))
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[IO[str]]:
-    """A text file that stands under its name only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _write(path: Path, text: str) -> None:
-    with _atomic(path) as file:
-        file.write(text)
-
-
-def _loss_lines(losses: Iterable[Loss]) -> str:
-    return "".join(json.dumps(loss.to_json(), ensure_ascii=False) + "\n" for loss in losses)
-
-
-def read_manifest(path: Path, name: str) -> dict[str, Any]:
-    """The manifest of an earlier export in this format, ``{}`` where there is none.
-
-    Raises CannotWrite where the file is no manifest of this format: it is someone else's, and stays.
-    """
-    try:
-        loaded = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (ValueError, UnicodeDecodeError) as error:
-        raise CannotWrite(
-            f"{path} is not a manifest of an export ({error}); choose another target"
-        ) from error
-    if (
-        not isinstance(loaded, dict)
-        or loaded.get("manifest_version") != MANIFEST_VERSION
-        or "format" not in loaded
-    ):
-        raise CannotWrite(f"{path} is not a manifest that this trialkb wrote; choose another target")
-    if loaded["format"] != name:
-        raise CannotWrite(
-            f"{path} belongs to an export as {loaded['format']}, not {name}; choose another target"
-        )
-    return loaded
-
-
-def _manifest(made: Format, context: Context, trials: list[dict[str, Any]], files: list[str]) -> str:
-    body = {
-        "manifest_version": MANIFEST_VERSION,
-        "format": made.name,
-        "format_version": made.version,
-        "tool": {"name": "trialkb", "version": context.tool_version},
-        "data_timestamp": context.data_timestamp,
-        "vocabulary": sorted({trial["vocabulary"] for trial in trials}),
-        "options": asdict(context.options),
-        "content": _sha(json.dumps([[trial["trial"], trial["input"]] for trial in trials])),
-        "files": sorted(files),
-        "trials": trials,
-    }
-    return json.dumps(body, indent=1, ensure_ascii=False) + "\n"
-
-
-def _entry(record: TrialRecord, digest: str, counts: Mapping[str, int]) -> dict[str, Any]:
-    return {
-        "trial": record.id,
-        "source": record.trial.source,
-        "version": record.trial.version,
-        "vocabulary": record.vocabulary,
-        "input": digest,
-        "criteria": dict(counts),
-        "synthetic": record.trial.synthetic,
-    }
-
-
-def _notice(context: Context) -> str:
-    found = notices(context.sources, context.data_timestamp, synthetic=context.synthetic)
-    return "\n\n".join(found) + "\n"
-
-
 # ---------------------------------------------------------------- one file
 
 
@@ -251,7 +148,7 @@ def _write_file(
         )
     summary = Summary(path)
     trials: list[dict[str, Any]] = []
-    with _atomic(path) as file, _atomic(beside[".loss.jsonl"]) as losses:
+    with atomic(path) as file, atomic(beside[".loss.jsonl"]) as losses:
         file.write(made.head(context))
         for record in records:
             if summary.trials and not made.joins:
@@ -260,20 +157,19 @@ def _write_file(
                 )
             rendered = made.render(record, context)
             file.write(rendered.text)
-            losses.write(_loss_lines(rendered.losses))
+            losses.write(loss_lines(rendered.losses))
             counts = summary.count(loss.to_json() for loss in rendered.losses)
-            trials.append(_entry(record, input_digest(made, record, context), counts))
+            trials.append(trial_entry(record, input_digest(made, record, context), counts))
             summary.trials += 1
             if progress:
                 progress(record.id)
-    _write(beside[".notice.txt"], _notice(context))
+    write_text(beside[".notice.txt"], notice_text(context))
     before = {trial["trial"]: trial["input"] for trial in old.get("trials", ())}
     now = {trial["trial"]: trial["input"] for trial in trials}
     summary.unchanged = sum(before.get(trial) == digest for trial, digest in now.items())
     summary.written = summary.trials - summary.unchanged
     summary.removed = len(before.keys() - now.keys())
-    manifest = _manifest(made, context, trials, [path.name])
-    _write(beside[".manifest.json"], manifest)
+    write_text(beside[".manifest.json"], manifest_text(made, context, trials, [path.name]))
     summary.files = [path.name, *(each.name for each in beside.values())]
     return summary
 
@@ -296,7 +192,7 @@ def _write_folder(
     summary = Summary(folder)
     trials: list[dict[str, Any]] = []
     folder.mkdir(parents=True, exist_ok=True)
-    with _atomic(folder / LOSSES) as losses:
+    with atomic(folder / LOSSES) as losses:
         for record in records:
             entry, text = _one(made, record, folder, context, known.pop(record.id, None), summary)
             losses.write(text)
@@ -308,9 +204,9 @@ def _write_folder(
         for name in (gone["file"], gone["loss_file"]):
             (folder / Path(name).name).unlink(missing_ok=True)
         summary.removed += 1
-    _write(folder / NOTICE, _notice(context))
+    write_text(folder / NOTICE, notice_text(context))
     files = [name for trial in trials for name in (trial["file"], trial["loss_file"])]
-    _write(folder / MANIFEST, _manifest(made, context, trials, [*files, LOSSES, NOTICE]))
+    write_text(folder / MANIFEST, manifest_text(made, context, trials, [*files, LOSSES, NOTICE]))
     summary.files = [MANIFEST, LOSSES, NOTICE]
     return summary
 
@@ -327,22 +223,22 @@ def _one(
     digest = input_digest(made, record, context)
     stem = f"{record.trial.source}-{_safe(record.id)}"
     file, loss_file = folder / f"{stem}{made.suffix}", folder / f"{stem}.loss.jsonl"
-    if known and known["input"] == digest and _file_sha(file) == known["sha256"]:
+    if known and known["input"] == digest and file_sha(file) == known["sha256"]:
         with suppress(FileNotFoundError):
             text = loss_file.read_text("utf-8")
-            if _sha(text) == known["loss_sha256"]:
+            if sha(text) == known["loss_sha256"]:
                 summary.unchanged += 1
                 summary.count(map(json.loads, text.splitlines()))
                 return dict(known), text
     rendered = made.render(record, context)
     body = made.head(context) + rendered.text
-    text = _loss_lines(rendered.losses)
-    _write(file, body)
-    _write(loss_file, text)
+    text = loss_lines(rendered.losses)
+    write_text(file, body)
+    write_text(loss_file, text)
     summary.written += 1
     counts = summary.count(loss.to_json() for loss in rendered.losses)
-    entry = _entry(record, digest, counts)
-    entry |= {"file": file.name, "sha256": _sha(body), "loss_file": loss_file.name, "loss_sha256": _sha(text)}
+    entry = trial_entry(record, digest, counts)
+    entry |= {"file": file.name, "sha256": sha(body), "loss_file": loss_file.name, "loss_sha256": sha(text)}
     return entry, text
 
 
@@ -358,7 +254,7 @@ def _safe(name: str) -> str:
 
 def _write_set(
     made: SetFormat,
-    rows: Rows,
+    source: tuple[Store, Sequence[int]],
     records: Iterator[TrialRecord],
     path: Path,
     context: Context,
@@ -375,27 +271,29 @@ def _write_set(
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
-        files = made.write(rows, work, context)
+        files = made.write(*source, work, context)
         with (work / LOSSES).open("w", encoding="utf-8", newline="") as losses:
             for record in records:
                 found = tuple(made.losses(record, context))
-                losses.write(_loss_lines(found))
+                losses.write(loss_lines(found))
                 counts = summary.count(loss.to_json() for loss in found)
-                trials.append(_entry(record, input_digest(made, record, context), counts))
+                trials.append(trial_entry(record, input_digest(made, record, context), counts))
                 summary.trials += 1
                 if progress:
                     progress(record.id)
-        (work / NOTICE).write_text(_notice(context), "utf-8")
-        shas = {name: _file_sha(work / name) for name in files}
+        (work / NOTICE).write_text(notice_text(context), "utf-8")
+        shas = {name: file_sha(work / name) for name in files}
         before = {trial["trial"]: trial["input"] for trial in old.get("trials", ())}
         now = {trial["trial"]: trial["input"] for trial in trials}
         summary.unchanged = sum(before.get(trial) == digest for trial, digest in now.items())
         summary.written = summary.trials - summary.unchanged
         summary.removed = len(before.keys() - now.keys())
-        manifest = json.loads(_manifest(made, context, trials, [*files, LOSSES, NOTICE])) | {"sha256": shas}
+        manifest = json.loads(manifest_text(made, context, trials, [*files, LOSSES, NOTICE])) | {
+            "sha256": shas
+        }
         (work / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
         summary.files = [*files, MANIFEST, LOSSES, NOTICE]
-        os.chmod(work, 0o777 & ~_umask())
+        os.chmod(work, 0o777 & ~umask())
         _replace_folder(work, path)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
