@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cli
+from commands import output
 from commands.demo import STEPS
 from tests.readme_blocks import BLOCK, COMMANDS, command_list, filled, rewritten, transcript
 
@@ -72,3 +74,23 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_page_of_the_docs_is_in_their_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+
+
+def test_the_exit_codes_of_the_docs_are_those_of_the_code() -> None:
+    said = {
+        int(code)
+        for code in re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "command-line.md").read_text(), re.MULTILINE)
+    }
+    known = {
+        value
+        for name, value in {**vars(output), **vars(cli)}.items()
+        if name.startswith("EXIT_") and isinstance(value, int)
+    }
+    assert said == known | {0}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)} <= said
