@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kb.patient import Patient
     from kb.screen import CriterionAnswer, Question, TrialAnswer
     from kb.store import Store
+    from kb.whatif import WhatIf
 
 NOTICE = (
     "This is no medical device and no medical advice. It compares what is written; whether a person may enter"
@@ -207,4 +208,70 @@ def _data(patient: Patient, answers: Sequence[TrialAnswer], questions: Sequence[
     }
 
 
-COMMANDS: tuple[click.Command, ...] = (screen,)
+@click.command()
+@click.argument("trial_id")
+@click.option(
+    "--set", "changes", multiple=True, metavar="THRESHOLD",
+    help="A threshold as it might be: 'platelets >= 30 10*9/L', 'alt <= 5 x ULN', 'i9 >= 30'; repeat for several.",
+)  # fmt: skip
+@click.option("--cohort", "path", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A CSV or Parquet file, one row a patient; see docs/screening.md for its columns.")  # fmt: skip
+@click.option(
+    "-n", "--limit", default=15, show_default=True, type=click.IntRange(min=1), help="How many rows to show."
+)
+@output_options
+def whatif(trial_id: str, changes: tuple[str, ...], path: Path, limit: int, output: Output) -> None:
+    """Count how many of a cohort's patients a changed threshold would let in, and what keeps most people out.
+
+    Example: trialkb whatif NCT06886919 --set "platelets >= 30 10*9/L" --cohort labs.csv
+    """
+    from commands.patient_files import catalogue, knowledge, vocabulary
+    from kb.cohort import open_cohort
+    from kb.screen import read_trial
+    from kb.store import Store
+    from kb.whatif import parse_change, what_if
+
+    names, known = catalogue(), knowledge()
+    units = {concept.id: concept.unit for concept in vocabulary().concepts.values()}
+    with Store.open(output.db) as store:
+        trial = read_trial(store.connection, store.version_id(trial_id))
+        stamp = store.data_timestamp()
+    wanted = [parse_change(text, trial, names, known) for text in changes]
+    found = what_if(trial, wanted, open_cohort(path, names, units), known)
+    provenance = Provenance((trial.source,), stamp, (trial.trial,) if trial.synthetic else (), (NOTICE,))
+    output.emit(asdict(found), *_whatif_tables(found, limit), provenance=provenance)
+
+
+def _whatif_tables(found: WhatIf, limit: int) -> list[Table | str]:
+    scenarios = [
+        [one.name, one.passes, one.unknown, one.excluded, one.let_in, one.shut_out] for one in found.scenarios
+    ]
+    effects = [
+        [one.criterion, one.alone, one.false, one.unknown, one.true, _quoted(one.text, 70)]
+        for one in found.criteria[:limit]
+    ]
+    title = (
+        f"{found.trial}: {found.patients} patients; passes: every criterion that the cohort speaks of is met"
+    )
+    parts: list[Table | str] = [
+        Table(("thresholds", "passes", "unknown", "excluded", "let in", "shut out"), scenarios, title=title),
+        Table(
+            ("criterion", "would let in if left out", "excludes", "unknown", "meets", "text"), effects,
+            title="What keeps people out, one criterion at a time", widths={"text": 50},
+        ),
+    ]  # fmt: skip
+    if found.pairs:
+        rows = [list(pair) for pair in found.pairs[:limit]]
+        parts.append(Table(("criterion", "and", "patients"), rows, title="Excluded by just these two"))
+    if found.silent:
+        parts.append(
+            f"The cohort says nothing about {len(found.silent)} criteria: {', '.join(found.silent)}."
+        )
+    for header, count in found.odd.items():
+        parts.append(
+            f"Column {header!r}: {count} cells are neither a number, a result nor empty; counted as unknown."
+        )
+    return parts
+
+
+COMMANDS: tuple[click.Command, ...] = (screen, whatif)

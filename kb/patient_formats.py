@@ -199,7 +199,7 @@ CSV_COLUMNS = (
 CSV_KINDS = (
     "lab", "condition", "treatment", "age", "birth_date", "sex", "as_of", "population", "answer",
 )  # fmt: skip
-_YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 def from_csv(text: str, name: str, catalogue: Catalogue, today: date) -> tuple[Patient, ...]:
@@ -246,9 +246,9 @@ def _csv_row(cells: Mapping[str, str], body: dict[str, Any], where: str) -> None
     elif kind == "lab":
         body.setdefault("labs", {}).setdefault(cells["name"], []).append(_csv_lab(cells, value, where))
     else:
-        if value.casefold() not in _YES_NO:
+        if value.casefold() not in YES_NO:
             raise PatientInvalid(f"{where}: {value!r} is neither yes nor no")
-        answer: Any = _YES_NO[value.casefold()]
+        answer: Any = YES_NO[value.casefold()]
         if kind in ("condition", "treatment"):
             dates = {
                 key: cells[column] for key, column in (("start", "date"), ("end", "end")) if column in cells
@@ -271,7 +271,7 @@ def _csv_lab(cells: Mapping[str, str], value: str, where: str) -> dict[str, Any]
     return {**row, "value": _number(value, where)}
 
 
-_RESULT_WORDS: Mapping[str, Result] = {
+RESULT_WORDS: Mapping[str, Result] = {
     **{word: word for word in RESULTS},
     "pos": "positive", "reactive": "positive", "neg": "negative", "nonreactive": "negative",
     "non-reactive": "negative", "detected": "detectable", "not detected": "undetectable",
@@ -280,7 +280,7 @@ _RESULT_WORDS: Mapping[str, Result] = {
 
 def as_result(text: str) -> Result | None:
     """The qualitative result that a laboratory's word says, or None where it says none."""
-    return _RESULT_WORDS.get(text.strip().casefold())
+    return RESULT_WORDS.get(text.strip().casefold())
 
 
 def _number(text: str, where: str) -> float:

@@ -23,8 +23,8 @@ from kb.rows import TrialReader
 from nlp.model import Criterion, Extraction, Span
 
 Status = Literal["eligible", "not eligible", "undetermined"]
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day)s?", re.IGNORECASE)
-_AGE_UNITS = {"year": "a", "month": "mo", "week": "wk", "day": "d"}
+REGISTRY_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day)s?", re.IGNORECASE)
+REGISTRY_AGE_UNITS = {"year": "a", "month": "mo", "week": "wk", "day": "d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +205,10 @@ def _reason(finding: Finding, trial: TrialCriteria) -> Reason:
 def _registry(trial: TrialCriteria, patient: Patient, knowledge: Knowledge) -> Iterator[CriterionAnswer]:
     """The registry's own fields: minimum and maximum age, sex."""
     for path, stated in (("minimum age", trial.minimum_age), ("maximum age", trial.maximum_age)):
-        match = _AGE.fullmatch((stated or "").strip())
+        match = REGISTRY_AGE.fullmatch((stated or "").strip())
         if match is None:
             continue
-        bound, unit = float(match[1]), _AGE_UNITS[match[2].casefold()]
+        bound, unit = float(match[1]), REGISTRY_AGE_UNITS[match[2].casefold()]
         wanted = (
             Range(low=bound, low_inclusive=True)
             if path == "minimum age"

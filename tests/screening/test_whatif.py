@@ -1,0 +1,224 @@
+"""What-if counts equal counting the same patients one by one; DuckDB and SQLite agree; bad input is refused."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands import patient_files
+from kb import cohort as cohort_module
+from kb.cohort import CohortInvalid, open_cohort
+from kb.leaf_item import Knowledge
+from kb.patient_formats import from_json
+from kb.screen import TrialCriteria, screen_trial
+from kb.whatif import ChangeInvalid, WhatIf, parse_change, what_if
+from nlp.pipeline import Extractor
+
+TEXT = """Inclusion Criteria:
+* Age 18 to 65 years
+* Platelets >= 50 x 10^9/L
+* Hemoglobin >= 8 g/dL
+* ALT <= 2.5 x ULN (for subjects with Gilbert syndrome, ALT <= 5 x ULN)
+* Creatinine <= 1.5 x ULN or creatinine clearance >= 40 mL/min
+Exclusion Criteria:
+* QTc > 480 ms
+* HBsAg positive
+* Uncontrolled asthma
+* Prior CAR-T therapy
+"""
+HEADER = (
+    "patient", "age", "sex", "platelets (/uL)", "hgb", "alt", "alt uln", "scr", "scr uln", "crcl", "qtc", "hbsag",
+    "gilbert", "asthma",
+)  # fmt: skip
+LABS = {"platelets (/uL)": ("plt", "/uL"), "hgb": ("hgb", "g/L"), "alt": ("alt", "U/L"), "scr": ("scr", "umol/L"),
+        "crcl": ("crcl", "mL/min"), "qtc": ("qtc", "ms")}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trial(extractor: Extractor) -> TrialCriteria:
+    return TrialCriteria(
+        "NCT99000001", "ctgov", "", "", TEXT, extractor.extract(TEXT), "18 Years", "65 Years", "ALL"
+    )
+
+
+def people(count: int) -> list[dict[str, str]]:
+    chance = random.Random(3)
+    choices: dict[str, tuple[Any, ...]] = {
+        "age": (17, 18, 40, 65, 65.5, 66), "sex": ("male", "female"), "platelets (/uL)": (29999, 30000, 49999, 50000, 90000),
+        "hgb": (79, 80, 81), "alt": (90, 100, 101, 200, 201), "alt uln": (40, 40, 40, ""), "scr": (60, 145.5, 146, 200),
+        "scr uln": (97,), "crcl": (39, 40, 80), "qtc": (480, 480.5, 500, 501), "hbsag": ("Positive", "negative", "neg"),
+        "gilbert": ("yes", "no"), "asthma": ("yes", "no", "0"),
+    }  # fmt: skip
+    rows = []
+    for number in range(count):
+        row = {
+            name: str("" if chance.random() < 0.05 else chance.choice(options))
+            for name, options in choices.items()
+        }
+        rows.append({"patient": str(number), **row})
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, HEADER)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def body(row: dict[str, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"id": row["patient"], "labs": {}, "results": {}, "conditions": {}}
+    if row["age"]:
+        made["age"] = {"value": float(row["age"]), "unit": "a"}
+    if row["sex"]:
+        made["sex"] = row["sex"]
+    for header, (concept, unit) in LABS.items():
+        if row[header]:
+            made["labs"][concept] = {"value": float(row[header]), "unit": unit}
+            if row.get(f"{header} uln"):
+                made["labs"][concept]["uln"] = float(row[f"{header} uln"])
+    if row["hbsag"]:
+        made["results"]["hbsag"] = "positive" if row["hbsag"] == "Positive" else "negative"
+    made["conditions"] = {name: row[name] == "yes" for name in ("gilbert", "asthma") if row[name]}
+    return made
+
+
+def run(trial: TrialCriteria, path: Path, knowledge: Knowledge, *changes: str) -> WhatIf:
+    catalogue = patient_files.catalogue()
+    units = {concept.id: concept.unit for concept in patient_files.vocabulary().concepts.values()}
+    wanted = [parse_change(text, trial, catalogue, knowledge) for text in changes]
+    return what_if(trial, wanted, open_cohort(path, catalogue, units), knowledge)
+
+
+@pytest.fixture(params=["duckdb", "sqlite"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "sqlite":
+        monkeypatch.setattr(cohort_module, "_duckdb", lambda: None)
+        monkeypatch.setattr(cohort_module, "CHUNK", 64)
+    else:
+        pytest.importorskip("duckdb")
+    return str(request.param)
+
+
+def test_counts_equal_those_of_one_patient_after_the_other(
+    trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge, engine: str
+) -> None:
+    rows = people(400)
+    found = run(trial, write(tmp_path / "c.csv", rows), knowledge)
+    catalogue = patient_files.catalogue()
+    counts: dict[str, Counter[bool | None]] = {}
+    excluded = alone = 0
+    alone_by: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        patient = from_json(body(row), "c", catalogue, date(2026, 1, 1))[0]
+        answer = screen_trial(trial, patient, knowledge)
+        values = {
+            f"{one.section} {one.path}": one.value for one in answer.criteria if one.section != "registry"
+        }
+        for name, value in values.items():
+            counts.setdefault(name, Counter())[value] += 1
+        false = [name for name, value in values.items() if value is False]
+        excluded += bool(false)
+        alone += len(false) == 1
+        alone_by.update(false if len(false) == 1 else ())
+        pairs.update([(false[0], false[1])] if len(false) == 2 else ())
+    assert found.patients == 400
+    base = found.scenarios[0]
+    assert (base.excluded, base.passes + base.unknown + base.excluded) == (excluded, 400)
+    assert len(found.criteria) == 8
+    for one in found.criteria:
+        seen = counts[one.criterion]
+        assert (one.true, one.false, one.unknown) == (seen[True], seen[False], seen[None]), one.criterion
+        assert one.alone == alone_by[one.criterion]
+    assert {(a, b): n for a, b, n in found.pairs} == dict(pairs)
+    assert found.silent == ("exclusion 4",)
+    assert alone > 20
+
+
+def test_changes_one_at_a_time_and_together(
+    trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge, engine: str
+) -> None:
+    usual = {"age": "40", "sex": "male", "platelets (/uL)": "90000", "hgb": "120", "alt": "30", "alt uln": "40",
+             "scr": "60", "scr uln": "97", "crcl": "90", "qtc": "400", "hbsag": "neg", "gilbert": "no", "asthma": "no"}  # fmt: skip
+    changed = [{}, {"platelets (/uL)": "30000"}, {"qtc": "490"}, {"platelets (/uL)": "40000", "qtc": "500"}, {"qtc": "501"},
+               {"platelets (/uL)": "", "qtc": "490"}]  # fmt: skip
+    rows = [{"patient": str(number), **usual, **change} for number, change in enumerate(changed)]
+    path = write(tmp_path / "c.csv", rows)
+    found = run(trial, path, knowledge, "platelets >= 30 10*9/L", "qtc <= 500 ms")
+    assert [(one.name, one.excluded, one.let_in, one.shut_out) for one in found.scenarios] == [
+        ("as stated", 5, 0, 0),
+        ("platelets >= 30 10*9/L", 4, 1, 0),
+        ("qtc <= 500 ms", 3, 2, 0),
+        ("all together", 1, 4, 0),
+    ]
+    stricter = run(trial, path, knowledge, "platelets >= 100 10*9/L")
+    assert (stricter.scenarios[1].shut_out, stricter.scenarios[1].let_in) == (1, 0)
+
+
+def test_the_general_limit_is_changed_not_the_exception(trial: TrialCriteria, knowledge: Knowledge) -> None:
+    change = parse_change("ALT <= 3 x ULN", trial, patient_files.catalogue(), knowledge)
+    assert (change.before.high, change.after.high, change.after.relative_to) == (2.5, 3, "ULN")
+    turned = parse_change("QTc < 500 ms", trial, patient_files.catalogue(), knowledge)
+    assert (turned.after.comparator, turned.after.low, turned.after.low_inclusive) == (">=", 500, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("more platelets", "no threshold"),
+        ("platelets >= 30 boojums", "'boojums' is not known"),
+        ("platelets >= 30 mmol/L", "no unit of what"),
+        ("platelets <= 30 10*9/L", "no thresholds that"),
+        ("lvef >= 40 %", "states nothing about"),
+        ("alt <= 80 U/L", "no thresholds that"),
+    ],
+)
+def test_a_change_that_cannot_be_made(
+    trial: TrialCriteria, knowledge: Knowledge, text: str, named: str
+) -> None:
+    with pytest.raises(ChangeInvalid, match=named):
+        parse_change(text, trial, patient_files.catalogue(), knowledge)
+
+
+def test_cells_that_say_nothing_are_counted(
+    trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge, engine: str
+) -> None:
+    row = dict.fromkeys(HEADER, "")
+    rows = [row | {"qtc": "long", "hgb": "nan"}, row | {"qtc": "400", "asthma": "perhaps"}]
+    found = run(trial, write(tmp_path / "c.csv", rows), knowledge)
+    assert dict(found.odd) == {"qtc": 1, "hgb": 1, "asthma": 1}
+    assert found.scenarios[0].excluded == 0
+
+
+def test_parquet(trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    path, target = write(tmp_path / "c.csv", people(50)), tmp_path / "c.parquet"
+    duckdb.sql(f"COPY (SELECT * FROM read_csv('{path}')) TO '{target}' (FORMAT parquet)")
+    assert run(trial, target, knowledge) == run(trial, path, knowledge)
+
+
+def test_faulty_cohorts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = patient_files.catalogue()
+
+    def fault(name: str, text: str) -> str:
+        (tmp_path / name).write_text(text, "utf-8")
+        with pytest.raises(CohortInvalid) as caught:
+            open_cohort(tmp_path / name, catalogue, {}).run("SELECT count(*) FROM cohort", 0)
+        return str(caught.value)
+
+    assert "a .csv or .parquet file" in fault("c.txt", "a")
+    assert "no column but ids" in fault("ids.csv", "patient\n1\n")
+    assert "both hold plt" in fault("two.csv", "plt,platelets\n1,2\n")
+    assert "c.parquet" in fault("c.parquet", "not parquet")
+    assert "bad.csv" in fault("bad.csv", "plt,alt\n" + "1,2\n" * 30000 + "3,4,5,6\n")
+    monkeypatch.setattr(cohort_module, "_duckdb", lambda: None)
+    assert "needs DuckDB" in fault("d.parquet", "x")
+    assert "line 3: 1 cells for 2 columns" in fault("short.csv", "plt,alt\n1,2\n3\n")
