@@ -8,6 +8,7 @@ missed is made good by the next command that writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from kb.store import Store
 BATCH = 200
 
 
+@cache
 def the_reading() -> Reading:
-    """The reader of this installation: its rules, vocabulary and concepts. Loading takes a second or two."""
+    """The reader of this installation: its rules, vocabulary and concepts. Loaded once a process."""
     # Imported here: spaCy takes a second, which commands that do not read text should not pay.
     from nlp import pipeline
 
