@@ -58,9 +58,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One template: a regular expression over codes, the builder that reads it, its examples."""
+    """One template: the codes it can begin with, a regular expression over codes, the builder that
+    reads what matches, its examples."""
 
     id: str
+    begins: str
     pattern: re.Pattern[str]
     source: str
     builder: str
@@ -109,7 +111,7 @@ def load_rules() -> tuple[Rule, ...]:
     rules: list[Rule] = []
     for number, row in _rows("rules.jsonl"):
         where = f"rules.jsonl, line {number}"
-        unknown = set(row) - {"id", "pattern", "builder", "says", "examples"}
+        unknown = set(row) - {"id", "begins", "pattern", "builder", "says", "examples"}
         if unknown:
             raise VocabularyError(f"{where}: unknown key {sorted(unknown)[0]!r}")
         if not row.get("examples"):
@@ -121,6 +123,7 @@ def load_rules() -> tuple[Rule, ...]:
         rules.append(
             Rule(
                 row["id"],
+                row["begins"],
                 pattern,
                 row["pattern"],
                 row["builder"],

@@ -18,7 +18,62 @@ REACH = 16
 """How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
 
 _GENERIC = frozenset(
-    ["score", "scores", "total", "value", "values", "level", "levels", "count", "counts", "result", "results", "baseline", "screening", "following", "patient", "patients", "subject", "subjects", "participant", "participants", "time", "day", "visit", "least", "cut", "off", "cutoff", "threshold", "limit", "limits", "points", "study", "inclusion", "exclusion", "criteria", "criterion", "entry", "enrollment", "enrolment", "randomization", "within", "have", "has", "had", "during", "concentration", "history", "grade", "grades", "class", "stage", "status", "presence", "there"]
+    [
+        "score",
+        "scores",
+        "total",
+        "value",
+        "values",
+        "level",
+        "levels",
+        "count",
+        "counts",
+        "result",
+        "results",
+        "baseline",
+        "screening",
+        "following",
+        "patient",
+        "patients",
+        "subject",
+        "subjects",
+        "participant",
+        "participants",
+        "time",
+        "day",
+        "visit",
+        "least",
+        "cut",
+        "off",
+        "cutoff",
+        "threshold",
+        "limit",
+        "limits",
+        "points",
+        "study",
+        "inclusion",
+        "exclusion",
+        "criteria",
+        "criterion",
+        "entry",
+        "enrollment",
+        "enrolment",
+        "randomization",
+        "within",
+        "have",
+        "has",
+        "had",
+        "during",
+        "concentration",
+        "history",
+        "grade",
+        "grades",
+        "class",
+        "stage",
+        "status",
+        "presence",
+        "there",
+    ]
 )
 
 
@@ -149,6 +204,7 @@ class Linker:
         return self._link(value, first, last)
 
     def opening(self, at: int, floor: int) -> int | None:
+        """The opening bracket that the closing one at ``at`` belongs to, not before ``floor``."""
         depth = 0
         while at >= floor:
             if self.codes[at] == ")":

@@ -26,6 +26,9 @@ _PUNCTUATION = {
     ",": ",", ";": ".", ":": ":", "(": "(", "[": "(", "{": "(", ")": ")", "]": ")", "}": ")",
     "?": ".", "!": ".", "•": ".", "·": "w", "|": "|", "\\": "w",
 }  # fmt: skip
+# A comparator's word that no number, limit or scale follows is an adjective: "lower extremities".
+_UNBOUND = re.compile(r"c(?![fvsat:()ckn]{0,6}[0L])")
+_SIGNS = (">", ">=", "<", "<=", "=", "?")
 _DATE = re.compile(r"(?:\d{1,2}[/-]\d{1,2}[/-](?:19|20)\d\d|(?:19|20)\d\d[/-]\d{1,2}[/-]\d{1,2})(?!\d)")
 _CELL_COUNTS = ("/uL", "/mm3", "{cells}/uL", "{copies}/mL", "/L", "{cells}/mm3")
 
@@ -91,15 +94,10 @@ class MentionFinder:
         """The lexemes of one folded text, in order; time is linear in its length."""
         words, starts, ends = without_hyphens(text, *split(text))
         doc = Doc(self.vocab, words=words)
-        lower = text.lower()
-        if len(lower) != len(text):  # a few letters grow when lowered (U+0130): token by token then
-            lowered = [word.lower() for word in words]
-        else:
-            lowered = [lower[start:end] for start, end in zip(starts, ends, strict=True)]
         lexical: dict[int, tuple[int, Word]] = {}
         concepts: dict[int, tuple[int, tuple[str, ...]]] = {}
         for _, first, last in self._lower(doc):
-            key = tuple(lowered[first:last])
+            key = tuple([word.lower() for word in words[first:last]])
             word = self._words.get(key)
             if word is not None and (first not in lexical or lexical[first][0] < last):
                 lexical[first] = (last, word)
@@ -158,26 +156,44 @@ class _Layout:
         self.out = Lexemes(text)
 
     def run(self) -> Lexemes:
-        words = self.words
+        """Most tokens are words that mean nothing here: they take the short way."""
+        words, starts, ends, codes, out = self.words, self.starts, self.ends, self.codes, self.out
+        lexeme_starts, lexeme_ends, values = out.starts, out.ends, out.values
+        known = self.lexical.keys() | self.concepts.keys()
+        roman = numbers.ROMAN
         count = len(words)
         at = 0
         while at < count:
             word = words[at]
-            first = word[0]
-            if first.isdigit():
-                at = self._date(at) or self._number(at)
-            elif first in "<>≤≥=":
-                at = self._comparator(at)
-            elif at in self.lexical or at in self.concepts:
-                at = self._known(at)
-            elif first.isspace():
+            if at not in known and word.isalpha() and word not in roman:
+                codes.append("w")
+                lexeme_starts.append(starts[at])
+                lexeme_ends.append(ends[at])
+                values.append(None)
                 at += 1
-            elif first.isalpha():
-                at = self._word(at)
             else:
-                at = self._punctuation(at)
-        self.out.codes = "".join(self.codes)
-        return self.out
+                at = self._token(at, word)
+        out.codes = "".join(codes)
+        if "c" in out.codes:
+            out.codes = _UNBOUND.sub(lambda match: "c" if values[match.start()] in _SIGNS else "w", out.codes)
+        return out
+
+    def _token(self, at: int, word: str) -> int:
+        """Lay out the token at ``at``; the index of the next one to look at."""
+        first = word[0]
+        if first.isdigit():
+            if at in self.concepts:  # "24-hour urine protein", "6MWD": the number belongs to the name
+                return self._known(at)
+            return self._date(at) or self._number(at)
+        if first in "<>≤≥=":
+            return self._comparator(at)
+        if at in self.lexical or at in self.concepts:
+            return self._known(at)
+        if first.isspace():
+            return at + 1
+        if first.isalpha():
+            return self._word(at)
+        return self._punctuation(at)
 
     def _emit(self, code: str, first: int, last: int, value: Any = None) -> None:
         self.codes.append(code)
@@ -335,9 +351,9 @@ class _Layout:
         """A number in digits with the same number in words behind it in brackets: "5 (five)"."""
         if end + 2 < len(self.words) and self.words[end] == "(" and len(read) == 1:
             last, word = self.lexical.get(end + 1, (0, None))
-            if word is not None and word.code == "0" and word.value == read[0]:
-                if last < len(self.words) and self.words[last] == ")":
-                    return last + 1
+            closed = last < len(self.words) and self.words[last] == ")"
+            if closed and word is not None and word.code == "0" and word.value == read[0]:
+                return last + 1
         return end
 
     def _part_of_name(self, at: int) -> bool:

@@ -15,11 +15,16 @@ from nlp.linking import Link, Linker
 from nlp.mentions import Lexemes
 from nlp.model import Kind, Window
 from nlp.units import UnitMatch
-from nlp.values import TIME_UNITS, Value, read
+from nlp.values import TIME_UNITS, Value, by_first_code, read
 from nlp.vocab import Vocabulary
 
-EVENT_REACH = 42
-"""Characters of an event phrase: what lies further left is another member of its list."""
+_TRAILING = frozenset(
+    ["lasted", "lasting", "lasts", "last", "administered", "undergone", "apart", "stable", "unstable", "persistent", "persisting", "persists", "available", "performed", "received", "given", "used", "taken", "ongoing", "occurring", "occurred", "initiated", "started", "duration", "known", "present", "period", "continued", "continuing", "continuously", "consistently", "regularly", "completed", "documented", "least", "old", "early", "recently"]
+)
+EVENT_REACH = 110
+"""How many characters to the left of a time its event may begin."""
+EVENT_LENGTH = 46
+"""Characters of an event phrase at the most."""
 _AGE_UNITS = ("a", "mo", "wk", "d")
 _AGE_SURFACE = re.compile(r"\b(?:old|age|aged|olds|y/o|yo|y\.o)", re.I)
 _AGE_COMPARATOR = re.compile(r"\b(?:older|younger|elder|olds?|age)\b", re.I)
@@ -63,7 +68,7 @@ class ThresholdReader:
 
     def __init__(self, vocabulary: Vocabulary, rules: tuple[Rule, ...]) -> None:
         self.vocabulary = vocabulary
-        self.rules = rules
+        self.rules = by_first_code(rules)
 
     def read(self, lexemes: Lexemes) -> list[Draft]:
         """The drafts of one text in its order. Time is linear in the number of its lexemes."""
@@ -274,6 +279,10 @@ class _Reading:
             and re.match(r"\s+of (?!age)[A-Za-z]", self.text[value.end : value.end + 9])
         ):
             link = self._event_right(value, ceiling)  # "at least 4 weeks of antiviral treatment"
+        if link is None and not value.windowed and self._adjectival(value):
+            link = self._event_right(value, ceiling)  # "30-day readmission"
+            if self._names_measure(value):
+                return False  # "24-hr urine protein > 1 g": part of a name
         link = link or self._event(value, floor)
         if link is None and value.last < len(self.codes):
             inherited = self._inherited(value, timed=True)
@@ -292,6 +301,19 @@ class _Reading:
             value.flags.append("lost_comparator")
         return self._emit(value, [link] if link else [Link(None, -1, -1)], "Temporal")
 
+    def _adjectival(self, value: Value) -> bool:
+        """Whether number and unit stand as an adjective before a noun: "30-day", "eight week"."""
+        if value.unit is None or self.codes[value.last : value.last + 1] not in ("w", "k"):
+            return False
+        return not value.unit.surface.lower().endswith("s") and not value.explicit
+
+    def _names_measure(self, value: Value) -> bool:
+        """Whether the noun behind an adjectival time has a value of its own."""
+        at = value.last
+        while at < len(self.codes) and self.codes[at] in "wksf()vxh" and at - value.last < 10:
+            at += 1
+        return at < len(self.codes) and self.codes[at] in "cbg0"
+
     def _washout(self, value: Value) -> Link | None:
         """Half-lives are those of a drug: the one named behind them, else they speak for themselves."""
         if value.ucum != "{half-life}" or value.unit is None:
@@ -309,7 +331,7 @@ class _Reading:
         codes = self.codes
         starts, ends = self.lexemes.starts, self.lexemes.ends
         last = value.first - 1
-        while last >= floor and codes[last] in "f,:xn(t&|igbv":
+        while last >= floor and (codes[last] in "f,:xn(t&|igbv" or self._trailing(last)):
             last -= 1
         if last >= floor and codes[last] == ")":
             opened = self.linker.opening(last, floor)
@@ -326,17 +348,42 @@ class _Reading:
                 continue
             if code in "wksmL0ua":
                 first = at
-            elif (code in "xv" and at < last) or code not in "f,&|/()hqn-rxv":
+            elif (code in "xv" and at < last and not self._joins(at)) or code not in "f,&|/()hqn-rxv":
                 break
             at -= 1
         if first > last:
             return None
+        first, last = self._shorten(first, last)
         named = codes[last] == "k"
         words = {self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] in "wks"}
         if not words - {"study", "screening", "baseline", "history"}:
             return None
         concept = self.linker.resolve(last, None, None) if named else None
         return Link(concept, starts[first], ends[last], last)
+
+    def _trailing(self, at: int) -> bool:
+        """Words between an event and its time that name neither: "lasting", "administered"."""
+        return self.codes[at] == "w" and self.lexemes.word(at).lower() in _TRAILING
+
+    def _joins(self, at: int) -> bool:
+        """ "treatment with X" is one phrase; other verbs and relative words end it."""
+        return self.lexemes.word(at).lower() in ("with", "with a", "with an")
+
+    def _shorten(self, first: int, last: int) -> tuple[int, int]:
+        """A long list loses its first members, a long phrase its tail: its head comes first."""
+        starts, ends, codes = self.lexemes.starts, self.lexemes.ends, self.codes
+        while ends[last] - starts[first] > EVENT_LENGTH:
+            cut = next((at for at in range(first, last) if codes[at] in ",&|v"), None)
+            if cut is None:
+                break
+            first = cut + 1
+            while first < last and codes[first] in "f,&|hqn":
+                first += 1
+        while last > first and ends[last] - starts[first] > EVENT_LENGTH:
+            last -= 1
+        while last > first and codes[last] in "fv(,":
+            last -= 1
+        return first, last
 
     def _event_right(self, value: Value, ceiling: int) -> Link | None:
         codes = self.codes
