@@ -94,6 +94,13 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "Measure",
+        "measuring",
+        {
+            "quality": "Report how well the stored criteria were read: coverage, unread demands, flags, conflicts, and their trend.",
+        },
+    ),
+    (
         "Export",
         "exporting",
         {

@@ -1,4 +1,4 @@
-"""``trialkb review`` and ``trialkb quality``: what people decided about readings, and how good they are."""
+"""``trialkb review``: what people decide about readings."""
 
 from __future__ import annotations
 
