@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from nlp.limit_patterns import FLAGS, PERCENT, RELATIVE, TWICE, TWICE_NORMAL
+
 if TYPE_CHECKING:
     from nlp.units import Atom
 
@@ -60,69 +62,11 @@ def trie_pattern(words: Iterable[str]) -> str:
 # After a unit that ends in a letter or a digit no letter may follow; after one that ends in a sign any may.
 EDGE = r"(?:(?<![a-z0-9])|(?![a-z^]|(?<=[a-z])\d))"
 _LEAD = re.compile(r"[ \t]{0,2}(?:-[ \t]?)?")
-_FLAGS = re.IGNORECASE | re.ASCII
 
-# What may stand before "ULN": "the institutional", "the local laboratory's", "age-adjusted".
-_WHOSE = (
-    r"(?:the|its|their|an|institutional|institution(?:'?s)?|local|laborator(?:y|ies)(?:'s)?|lab(?:'?s)?|central|reference"
-    r"|respective|site|site's|age|age-?adjusted|gender-?specific|sex-?specific|age-?specific|specified|standard"
-    r"|corresponding|assay(?:'s)?|study|clinical|hospital(?:'s)?|and|or|defined|current|for|each|relevant|established|testing)"
-)
-_OF_WHAT = (
-    r"(?: (?:of|or|for|in) {1,2}(?:(?:the|institutional|laboratory|local|lab|reference|normal|respective|healthy"
-    r"|central|a|our|each|assay's?|this|testing|institution's?) ){0,4}"
-    r"(?:normal|reference|laboratory|lab|range|institution(?:'s)?|center|test|assay|value|values|limits?)\b)?"
-)
-_ULN = (
-    rf"(?!(?:and|or|for|an|each|current) )(?:{_WHOSE}[ -]{{1,2}}){{0,5}}"
-    r"(?:i?uln['s]{0,2}\b|unl\b|uln(?=[a-z])|uper limit of normal"
-    r"|(?:upper|maximum|highest|top)[ -]{1,2}(?:normal[ -]|reference[ -]|laboratory[ -]|institutional[ -]){0,2}"
-    rf"(?:limits?|range|end|bound(?:ary)?|levels?|values?|normal|referenced? limits?){_OF_WHAT}"
-    r"(?: (?:normal|reference) (?:range|limits?|values?|interval))?(?: normal\b)?"
-    r"|normal (?:upper|maximum) (?:limits?|values?)|limits? of (?:the )?upper (?:limit of )?normal)"
-    r"(?: {0,2}[\[(] {0,1}(?:i?uln|unl|upper limit of normal|x ?uln|as uln) {0,1}[\])])?"
-    r"(?: (?:range|ranges|values?|limits?|level|of normal|of the normal range|interval|reference range|reference)\b)*"
-    r"(?: (?:for|of|at|per|by|according to) (?:the )?(?:age|(?:local |central |testing |respective |reference |study "
-    r"|participating )*(?:laborator(?:y|ies)|lab|institution|site|center)(?: range| standards| reference range)?)\b)*"
-)
-_LLN = (
-    rf"(?!(?:and|or|for|an|each|current) )(?:{_WHOSE}[ -]{{1,2}}){{0,5}}"
-    r"(?:lln\b|(?:lower|minimum)[ -]{1,2}(?:normal[ -]|reference[ -]|laboratory[ -]|institutional[ -]){0,2}"
-    r"(?:limits?|range|end|bound(?:ary)?) of (?:(?:the|institutional|laboratory|local|lab|reference) ){0,3}"
-    r"normal(?: range| values?| limits?)?|lower normal limits?|normal lower limits?)(?: {0,2}\( {0,1}lln {0,1}\))?"
-)
-_LLOD = (
-    r"(?:the )?(?:llod\b|lloq\b|lod\b"
-    r"|(?:lower )?limits? of (?:detection|quantification|quantitation|detectability|assay detection)"
-    r"|lower limit (?:value )?of (?:the )?(?:detection|assay|test)(?: reagent| kit)?"
-    r"|(?:lower )?detection limits?|(?:minimum|lower) detection (?:limit|threshold|value))"
-    r"(?: {0,2}\( {0,1}(?:llod|lloq|lod) {0,1}\))?"
-)
-_TIMES = (
-    r"(?:-?[ -]{0,2}(?:x|\*|(?:times?|folds?|multiples? of)(?![a-z]))[ -]{0,2}"
-    r"(?:(?:the )?(?:higher|greater|more|above|over|of|than|upper than|or greater|larger|as high as|that of|increased?) ?){0,3}"
-    r"(?:than |of |above |over )?)"
-)
-_NORMAL = rf"(?:{_WHOSE} ){{0,3}}normal(?: (?:range|ranges|limits?|levels?|values?))?(?: for age)?\b"
-_RELATIVE = re.compile(
-    rf"(?:{_TIMES})?(?:(?P<uln>{_ULN})|(?P<lln>{_LLN})|(?P<llod>{_LLOD}))"
-    rf"|{_TIMES}(?:(?P<normal>{_NORMAL})|(?P<base>(?:the |their |his )?base-?line(?: values?| levels?)?\b))",
-    _FLAGS,
-)
-_TWICE = re.compile(r"\b(?:twice|double|triple|thrice)[ ]{0,2}$", re.IGNORECASE)
-_TWICE_NORMAL = re.compile(_NORMAL, _FLAGS)
-_PREDICTED = (
-    r"(?:of )?(?:the )?(?:(?:age |normal |their |patient's )?predict(?:ed|ive)|pred\b\.?|expected)"
-    r"(?: normal)?(?: values?| volume)?\b(?: for age)?"
-)
-_PERCENT = re.compile(
-    rf" {{0,2}}-?(?:(?P<pred>{_PREDICTED})|of (?P<uln>{_ULN})|of (?P<lln>{_LLN})|of (?:the )?(?P<base>base-?line)(?: values?)?\b)",
-    _FLAGS,
-)
-_AGE = re.compile(r"[ -]{1,2}(?:olds?\b|of age\b|in age\b)(?: of age\b)?", _FLAGS)
+_AGE = re.compile(r"[ -]{1,2}(?:olds?\b|of age\b|in age\b)(?: of age\b)?", FLAGS)
 _OFTEN = re.compile(
     r"(?:consecutive|gestational|completed?|full|continuous|further|additional|whole|cumulative|calendar|post-?natal) {1,2}",
-    _FLAGS,
+    FLAGS,
 )
 _MULTIPLIER = re.compile(r"(?P<w>million|thousand|billion)s?(?![a-z])", re.IGNORECASE)
 _NUMBER_BEFORE = re.compile(r"(\d[\d,]*(?:\.\d+)?)[ \t-]{0,2}$")
@@ -135,7 +79,7 @@ _ABBREVIATION = r"(?: {0,1}\([a-z%]{1,5}\)(?= {0,1}/| {1,2}per\b))?"
 _RATE = re.compile(
     r" {1,2}(?:of {1,2})?(?:[a-z][a-z-]{2,}(?: {1,2}|(?=/))){1,4}?(?:\((?:or )?[a-z -]{3,24}\) {0,2})?"
     r"(?P<how>daily\b|(?:/|per|a|each|every) {0,2}(?:day|d)\b|/ ?24 ?h\b|weekly\b|(?:/|per|a|each) {0,2}(?:week|wk)\b)",
-    _FLAGS,
+    FLAGS,
 )
 _RATED = frozenset(("mg", "g", "ug", "U", "[iU]", "mL", "L", "kcal"))
 # A word that may be a whole unit, and what may follow it so that nothing after it belongs to it.
@@ -171,7 +115,7 @@ class UnitReader:
             (self._exact_before if before else self._exact).update(dict.fromkeys(atom.cased, atom))
             (self._folded_before if before else self._folded).update(dict.fromkeys(atom.surfaces, atom))
         self._suffixes = tuple(
-            (re.compile(rf" {{0,2}}(?:{trie_pattern(atom.surfaces)})\b", _FLAGS), atom)
+            (re.compile(rf" {{0,2}}(?:{trie_pattern(atom.surfaces)})\b", FLAGS), atom)
             for atom in atoms.values()
             if atom.place.startswith("suffix")
         )
@@ -218,7 +162,7 @@ class UnitReader:
         )
         self._power = re.compile(
             rf"(?:{power}) {{0,2}}(?:(?:{cells}){EDGE} {{0,2}})?(?:/|per\b) {{0,2}}(?P<v>{volume}){EDGE}(?: of blood)?",
-            _FLAGS,
+            FLAGS,
         )
         self._unit = re.compile(
             rf"(?P<alone>{words('alone')}){EDGE}"
@@ -226,10 +170,10 @@ class UnitReader:
             rf"|(?P<n>{words('any')}){EDGE}{_ABBREVIATION}(?P<tails>(?:{tail}){{0,3}})"
             rf"(?:(?<=[n)a-z.])(?P<second>{second}))?(?P<daily>{_DAILY})?"
             rf"|(?:/|per\b) {{0,2}}(?P<d>{denominator}){EDGE}(?:(?: of blood)|(?P<d2>{tail}))?",
-            _FLAGS,
+            FLAGS,
         )
         self._tail = re.compile(
-            rf"(?:{slash}|{dot})\(? {{0,1}}(?P<u>{denominator}){EDGE}\)?(?:\^?-1)?", _FLAGS
+            rf"(?:{slash}|{dot})\(? {{0,1}}(?P<u>{denominator}){EDGE}\)?(?:\^?-1)?", FLAGS
         )
 
     def match(self, text: str, pos: int) -> UnitMatch | None:
@@ -338,10 +282,10 @@ class UnitReader:
         return UnitMatch(code, start, found.end(), None, 1.0, found[0])
 
     def _match_relative(self, text: str, start: int) -> UnitMatch | None:
-        found = _RELATIVE.match(text, start)
+        found = RELATIVE.match(text, start)
         if not found:
-            if text[start : start + 1] in "nNtT" and _TWICE.search(text, max(0, start - 9), start):
-                twice = _TWICE_NORMAL.match(text, start)
+            if text[start : start + 1] in "nNtT" and TWICE.search(text, max(0, start - 9), start):
+                twice = TWICE_NORMAL.match(text, start)
                 if twice:
                     return UnitMatch(None, start, twice.end(), "ULN", 1.0, twice[0])
             return None
@@ -406,7 +350,7 @@ class UnitReader:
         if code != "%":
             age = _AGE.match(text, end)
             return None, age.end() if age else end
-        found = _PERCENT.match(text, end)
+        found = PERCENT.match(text, end)
         if not found:
             return None, end
         stop = end + len(found[0].rstrip())
@@ -472,98 +416,21 @@ class UnitReader:
 
 _SIGNS = frozenset("/([-.*x")
 # Words after which a unit may go on at length, or whose meaning hangs on the number before them.
-_GO_ON = frozenset(
-    [
-        "x",
-        "fold",
-        "folds",
-        "time",
-        "times",
-        "multiple",
-        "multiples",
-        "million",
-        "millions",
-        "thousand",
-        "thousands",
-        "billion",
-        "mm3",
-        "mm^3",
-        "normal",
-        "baseline",
-        "base",
-        "upper",
-        "lower",
-        "maximum",
-        "minimum",
-        "highest",
-        "top",
-        "limit",
-        "limits",
-        "uper",
-        "detection",
-        "log",
-        "log10",
-        "consecutive",
-        "gestational",
-        "complete",
-        "completed",
-        "full",
-        "continuous",
-        "further",
-        "additional",
-        "whole",
-        "cumulative",
-        "calendar",
-        "post",
-        "the",
-        "its",
-        "their",
-        "an",
-        "his",
-        "institutional",
-        "institution",
-        "institution's",
-        "institutions",
-        "local",
-        "laboratory",
-        "laboratories",
-        "laboratory's",
-        "lab",
-        "labs",
-        "lab's",
-        "central",
-        "reference",
-        "respective",
-        "site",
-        "site's",
-        "age",
-        "gender",
-        "sex",
-        "specified",
-        "standard",
-        "corresponding",
-        "assay",
-        "assay's",
-        "study",
-        "clinical",
-        "hospital",
-        "hospital's",
-        "and",
-        "or",
-        "defined",
-        "current",
-        "for",
-        "each",
-        "relevant",
-        "established",
-        "testing",
-        "age-adjusted",
-        "iuln",
-    ]
-)
+_GO_ON = frozenset((
+    "additional", "age", "age-adjusted", "an", "and", "assay", "assay's", "base", "baseline", "billion",
+    "calendar", "central", "clinical", "complete", "completed", "consecutive", "continuous",
+    "corresponding", "cumulative", "current", "defined", "detection", "each", "established", "fold",
+    "folds", "for", "full", "further", "gender", "gestational", "highest", "his", "hospital",
+    "hospital's", "institution", "institution's", "institutional", "institutions", "its", "iuln", "lab",
+    "lab's", "laboratories", "laboratory", "laboratory's", "labs", "limit", "limits", "local", "log",
+    "log10", "lower", "maximum", "million", "millions", "minimum", "mm3", "mm^3", "multiple",
+    "multiples", "normal", "or", "per", "post", "reference", "relevant", "respective", "sex", "site",
+    "site's", "specified", "standard", "study", "testing", "the", "their", "thousand", "thousands",
+    "time", "times", "top", "uper", "upper", "whole", "x",
+))  # fmt: skip
 _COMMON_OPENERS = (
     "per", "a ", "eac", "dai", "onc", "wee", "eve", "mon", "old", "of ", "in a", "qd", "q.d", "od", "o.d", "pre",
-    "nor", "exp", "feu", "hb", "hgb", "hem", "hae", "1.7", "1,7", "l-1", "l^-", "dl-", "ml-", "kg-", "min", "m-2", "cm-",
+    "nor", "exp", "feu", "fib", "hb", "hgb", "hem", "hae", "1.7", "1,7", "l-1", "l^-", "dl-", "ml-", "kg-", "min", "m-2", "cm-",
 )  # fmt: skip
 _REMEMBERED = 50_000
 _QUALIFIED = frozenset(("%", "a", "mo", "wk", "d"))
