@@ -19,7 +19,7 @@ _ANCHOR = re.compile(
 _NOMINAL_EXCEPTION = re.compile(
     r"(?:excluding|other than|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
 )
-_ADEQUATE = re.compile(
+ADEQUATE = re.compile(
     r"(?:adequate|good|sufficient|normal|acceptable|satisfactory|preserved|appropriate|proper)\b.*\b(?:function\w*"
     r"|reserve|stability|status|values?|counts?|parameters?|ha?ematolog\w+|coagulation|capacity|levels?|organs?)\b"
 )
@@ -244,7 +244,7 @@ class Asserter:
             expression = facts.fact(self.text, self.lower, start, end, holes, holes + read)
             if expression is None:
                 continue
-            if before_items and isinstance(expression, Fact) and _ADEQUATE.match(expression.text.lower()):
+            if before_items and isinstance(expression, Fact) and ADEQUATE.match(expression.text.lower()):
                 continue
             found.append((join, expression))
         if not found and windows:
@@ -441,6 +441,12 @@ class Asserter:
         if self._demand_in_exclusion(parts):
             return
         indexes = [index for part in parts for index in part.drafts]
+        opener = self.tokens[low]
+        conditional = opener.kind in ("condition", "population") and parts[0].condition is None
+        if after_item and conditional and not self.text[bracket.end : opener.start].strip():
+            clause.condition = _both(clause.condition, tree(parts, "inclusion"), "and")
+            self._note(used, "condition", bracket.end, close.start)
+            return
         ages = bool(indexes) and all(self.drafts[index].entity_type == "Age" for index in indexes)
         if after_item and ages and not any(self.drafts[index].entity_type == "Age" for index in used):
             condition = tree(parts, "inclusion")
@@ -523,7 +529,7 @@ class Asserter:
     def _plain_bracket(self, bracket: Token, clause: Clause, used: Sequence[int]) -> None:
         """Brackets without thresholds: a condition or an exception, else words that explain."""
         low, high = self._within(bracket)
-        if low == high:
+        if low == high or self._allowed_in_bracket(bracket, clause, []):
             return
         opener, close = self.tokens[low], self.tokens[bracket.mate]
         if (

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nlp import clauses, facts
-from nlp.assertions import Asserter
+from nlp import clauses, contradictions, facts
+from nlp.assertions import ADEQUATE, Asserter
+from nlp.branches import Branches
 from nlp.clauses import Token
 from nlp.draft import Draft
-from nlp.logic import TRUE, Clause, Statement, all_of, any_of, complementary, negate, one_branch, tree
+from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branch, tree
 from nlp.model import Expression, Fact, If, Leaf, Section, Unread, leaves
 
 _WORD = re.compile(r"[^\W_]+")
@@ -25,6 +26,15 @@ _POPULATION = re.compile(
     r"|healthy|eligible)\s+)*(?:wom[ae]n|m[ae]n|(?:fe)?males?|girls|boys|wocbp|children|adolescents"
     r"|(?:patients|subjects|participants|individuals|those|persons|a patient|a subject|a participant)\s+(?:with|who"
     r"|on|receiving|taking|having|of|aged|without|previously))\b"
+)
+_LABEL_WORDS = 7
+_LABELS = 10
+"""Labels that one statement may have ("Liver function: ALT: ..."); further colons are only signs."""
+_LIST_MARKS = ("anyof", "allof", "definition", "example")
+# Words before "with one of the following" that say nothing without the list.
+_LEANS = re.compile(
+    r"(?:^|\b)(?:treat\w*|therap\w+|use|used|histor\w+|diagnos\w+|presence|evidence|infect\w+|exposure|receipt|contact"
+    r"|patients?|subjects?|participants?|individuals|one|those|people|medication\w*|present\w*)\s*$"
 )
 _STRICT = re.compile(r"must|should|shall")
 _REASON = re.compile(r"\W*(?:for (?:this|these|that) reasons?|because|since|as|due to|given)\b")
@@ -129,6 +139,7 @@ class _Reader(Asserter):
 
     alternatives = False
     listed = False
+    labels = 0
 
     def read(self) -> Expression:
         """The expression of the whole text."""
@@ -169,7 +180,7 @@ class _Reader(Asserter):
         colon = self._colon(low, high)
         if colon is not None and not self.text[self.tokens[colon].end : end].strip():
             if self.listed or self._introduces(low, colon):
-                return None
+                return self._before_list(low, colon, start)
             high, end, colon = colon, self.tokens[colon].start, None
         if colon is not None:
             return self._labelled(colon, low, high, start, end)
@@ -218,11 +229,23 @@ class _Reader(Asserter):
         self.hanging.clear()
         return before
 
+    def _before_list(self, low: int, colon: int, start: int) -> Statement | None:
+        """What stands before "and one of the following:"; None where that only names the list."""
+        marker = next((i for i in range(low, colon) if self.tokens[i].kind in _LIST_MARKS), None)
+        if marker is None:
+            return None
+        kinds = ("and", "comma", "with", "but") if self.section == "inclusion" else ("or",)
+        join = next((i for i in range(marker - 1, low - 1, -1) if self.tokens[i].kind in kinds), None)
+        if join is None:
+            return None
+        end = self.tokens[join].start
+        if self.tokens[join].kind == "with" and _LEANS.search(self.lower, start, end):
+            return None
+        return self._statement(low, join, start, end)
+
     def _introduces(self, low: int, colon: int) -> bool:
         """Whether a text that ends in a colon only announces what follows."""
-        return any(
-            token.kind in ("anyof", "allof", "definition", "example") for token in self.tokens[low:colon]
-        )
+        return any(token.kind in _LIST_MARKS for token in self.tokens[low:colon])
 
     def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
         """named, demand, prohibition, exclude or allowance, and the token that says so."""
@@ -282,6 +305,8 @@ class _Reader(Asserter):
 
     def _colon(self, low: int, high: int) -> int | None:
         """The first colon outside brackets, unless an item stands before it."""
+        if self.labels > _LABELS:
+            return None
         index = low
         while index < high:
             token = self.tokens[index]
@@ -298,6 +323,9 @@ class _Reader(Asserter):
         """``label: what it asks``: the label is structure, or a condition, or governs the list after it."""
         head = self.tokens[low:colon]
         before: list[Clause] = []
+        condition_free = not any(
+            token.kind in ("condition", "population", "definition", "allof") for token in head
+        )
         marker = next((i for i in range(low, colon) if self.tokens[i].kind in ("anyof", "allof")), None)
         if marker is not None:
             join = next(
@@ -310,23 +338,39 @@ class _Reader(Asserter):
             )
             if join is not None:
                 before = self.clauses(low, join, start, self.tokens[join].start)
+        elif condition_free and len(self.text[start : self.tokens[colon].start].split()) > _LABEL_WORDS:
+            before = self._spoken_label(low, colon, start)
         condition = self._heading_condition(head, start, self.tokens[colon])
         windows = [index for token in head if token.kind == "window" for index in token.drafts]
         if windows:
             self.governing = windows
         if marker is not None and self.tokens[marker].kind == "anyof":
             self.alternatives = True
+        self.labels += 1
         rest = self._statement(colon + 1, high, self.tokens[colon].end, end)
+        self.labels -= 1
         if rest is None or not rest.clauses:
             return Statement(before) if before else rest
         if condition is not None:
             rest.condition = condition if rest.condition is None else all_of([condition, rest.condition])
-        if before:
+        if before and marker is None:
+            rest.clauses[0].join = "define"
+            rest.clauses = before + rest.clauses
+        elif before:
             rest.clauses[0].join = "or" if self.section == "exclusion" else "and"
             rest.clauses[0].strong = True
             rest.clauses = before + rest.clauses
         rest.alternative = self.alternatives
         return rest
+
+    def _spoken_label(self, low: int, colon: int, start: int) -> list[Clause]:
+        """A label that is long enough to demand something of its own."""
+        end = self.tokens[colon].start
+        if ADEQUATE.search(self.lower, start, end):
+            return []
+        return [
+            clause for clause in self.clauses(low, colon, start, end) if isinstance(clause.expression, Fact)
+        ]
 
     def _heading_condition(self, head: Sequence[Token], start: int, colon: Token) -> Expression | None:
         """ "For participants with HIV:" is a condition on what follows the colon."""
@@ -365,13 +409,16 @@ class _Reader(Asserter):
             return self.section == "exclusion"
         if self.section == "exclusion":
             return True
-        named = {self._name(int(leaf.item)) for leaf in leaves(statement.condition) if isinstance(leaf, Leaf)}
-        return bool(named & {name for clause in before.clauses for name in self._concepts(clause)})
+        branches = Branches(self.lower, self.drafts)
+        named = {
+            branches.name(int(leaf.item)) for leaf in leaves(statement.condition) if isinstance(leaf, Leaf)
+        }
+        return bool(named & {name for clause in before.clauses for name in branches.names(clause)})
 
     def _join(self, said: list[Statement]) -> Expression:
-        placed: list[Clause] = []
+        branches = Branches(self.lower, self.drafts)
         for statement in said:
-            statement.clauses = [clause for clause in statement.clauses if not self._merged(clause, placed)]
+            statement.clauses = [clause for clause in statement.clauses if not branches.take(clause)]
         entering: list[Expression] = []
         options: list[Expression] = []
         for statement in said:
@@ -392,7 +439,8 @@ class _Reader(Asserter):
             entering.append(expression)
         if len(options) > 1:
             entering[entering.index(options[0])] = any_of(options)
-        return all_of(one_branch([expression for expression in entering if expression != TRUE]))
+        entering = [expression for expression in entering if expression != TRUE]
+        return all_of(one_branch(contradictions.quarantined(entering, self.drafts)))
 
     def _turned(self, statement: Statement) -> bool:
         """Whether what the statement names keeps a patient out."""
@@ -415,42 +463,3 @@ class _Reader(Asserter):
         if self.section == "exclusion":
             return all_of([expression, negate(clause.exception)])
         return any_of([expression, clause.exception])
-
-    def _merged(self, clause: Clause, placed: list[Clause]) -> bool:
-        """Give a limit under a condition the limit it replaces as its other branch.
-
-        True where the clause went into an earlier one. Clauses of the whole criterion are compared, so
-        that a limit for a group may follow in a sentence of its own.
-        """
-        if clause.condition is None or not clause.drafts:
-            placed.append(clause)
-            return False
-        concepts = self._concepts(clause)
-        for other in placed:
-            if other.condition is None or not other.drafts:
-                continue
-            same = self._concepts(other) & concepts or isinstance(clause.condition, Leaf)
-            if same and complementary(other.condition, clause.condition, self.drafts):
-                other.expression = If(other.condition, other.expression, clause.expression)
-                other.condition, other.drafts = None, other.drafts + clause.drafts
-                return True
-        base = [other for other in placed if other.condition is None and self._concepts(other) & concepts]
-        if not base:
-            placed.append(clause)
-            return False
-        first = base[0]
-        first.expression = If(
-            clause.condition, clause.expression, all_of([other.expression for other in base])
-        )
-        first.drafts = tuple(index for other in base for index in other.drafts)
-        for other in base[1:]:
-            other.expression, other.drafts = TRUE, ()
-        return True
-
-    def _concepts(self, clause: Clause) -> frozenset[str]:
-        """What the clause's items measure: concept ids, or the words where the vocabulary has none."""
-        return frozenset(name for name in map(self._name, clause.drafts) if name)
-
-    def _name(self, index: int) -> str:
-        draft = self.drafts[index]
-        return draft.concept or self.lower[max(draft.concept_start, 0) : max(draft.concept_end, 0)]

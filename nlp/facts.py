@@ -202,7 +202,7 @@ def fact(
     core, end = trim(text, head.start, end)
     if _LOOSE.match(lower, core, end):
         core = trim(text, start, end)[0]
-    if "which" in lower:
+    if lower.find("which", core, end) >= 0:
         holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
     if _EITHER_RESULT.search(lower, start, core):
         return None
@@ -226,9 +226,7 @@ def _says_nothing(lower: str) -> bool:
         lower = _BRACKETED.sub("", lower).strip(_TRIM)
         if not lower:
             return True
-    return matcher("note", "context").covers(lower) or lower.startswith(
-        ("positive or negative", "negative or positive")
-    )
+    return matcher("note", "context").covers(lower) or bool(_SAME_EITHER.match(lower))
 
 
 def _not_plain(words: str, lower: str, unread: str) -> str | None:
@@ -269,6 +267,9 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
     """
     if len(parts) == 1:
         return list(parts)
+    first = parts[0]
+    head = frame(lower, first[1], first[2]).start
+    verbs = head > trim(lower, first[1], first[2])[0] and not _THAT.search(lower, head, first[2])
     simple = all(
         _stands_alone(lower, start, end, first=index == 0) for index, (_, start, end) in enumerate(parts)
     )
@@ -279,7 +280,8 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
         while core_start < end and lower[core_start] == " ":
             core_start += 1
         sure = join in ("and", "or", "andor", "comma", "but") and (
-            simple or (bool(STARTS.match(lower, core_start, end)) and _complete(lower, before[1], before[2]))
+            simple
+            or (_starts(lower, core_start, end, join, verbs) and _complete(lower, before[1], before[2]))
         )
         if sure:
             out.append((join, start, end))

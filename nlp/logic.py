@@ -26,6 +26,7 @@ class Clause:
     exception: Expression | None = None
     drafts: tuple[int, ...] = ()
     demanded: bool = False
+    branches: int = 0
 
 
 @dataclass(slots=True)
