@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines
+from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines, return_lone_letters
 from nlp.model import Section
 from nlp.outline import Outline, is_title
-from nlp.runon import dashes_run_on, hints, split_entry
+from nlp.paths import Paths
+from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
 from nlp.sections import Block, names_people, population, split
 
 
@@ -105,7 +106,7 @@ def parse(raw: str, section: str) -> list[Node]:
     bullet or number is inside exactly one node, or in a section heading.
     """
     nodes: list[Node] = []
-    taken: dict[Section, set[str]] = {"inclusion": set(), "exclusion": set(), "unknown": set()}
+    taken: dict[Section, Paths] = {"inclusion": Paths(), "exclusion": Paths(), "unknown": Paths()}
     for block in split(raw, section):
         nodes.extend(_block(raw, block, taken[block.section]))
     return nodes
@@ -115,29 +116,36 @@ def _entries(raw: str, block: Block) -> list[Entry]:
     """The entries of a block: its lines, cut where a numbering runs on inside them."""
     lines = join_wrapped(raw, read_lines(raw, block.start, block.end))
     adopt_bare_numbers(raw, lines)
-    dashes = dashes_run_on(raw[block.start : block.end])
+    return_lone_letters(raw, lines)
+    dashes = dashes_run_on(
+        raw[block.start : block.end], raw[max(0, block.start - 3) : block.start].rstrip().endswith(":-")
+    )
     spots = hints(raw, block.start, block.end)
     if not spots and not dashes:
         return lines
     entries: list[Entry] = []
+    numbers: Numbers = []
     spot = 0
     for index, entry in enumerate(lines):
         while spot < len(spots) and spots[spot] < entry.start:
             spot += 1
+        parts = [entry]
         if dashes or (spot < len(spots) and spots[spot] < entry.end):
             after = lines[index + 1] if index + 1 < len(lines) else None
-            entries.extend(split_entry(raw, entry, entries, after, dashes))
-        else:
-            entries.append(entry)
+            parts = split_entry(raw, entry, numbers, after, dashes)
+        for part in parts:
+            if part.enum is not None:
+                advance(numbers, part.enum.style, part.enum.value)
+        entries.extend(parts)
     return entries
 
 
-def _flat(entries: list[Entry], texts: list[str], taken: set[str]) -> list[str] | None:
+def _flat(entries: list[Entry], texts: list[str], taken: Paths) -> list[str] | None:
     """The paths of a block that is one plain list: all bullets alike, or 1., 2., 3.; None if it is not."""
     first = entries[0]
     look = (first.indent, first.bullet, first.enum is None)
     number = first.enum.value if first.enum else 1
-    if taken or number != 1 or first.second:
+    if taken.taken or number != 1 or first.second:
         return None
     for entry, text in zip(entries, texts, strict=True):
         if (entry.indent, entry.bullet, entry.enum is None) != look or (
@@ -158,11 +166,10 @@ def _flat(entries: list[Entry], texts: list[str], taken: set[str]) -> list[str] 
         if first.enum is None
         else [e.enum.label for e in entries if e.enum]
     )
-    taken.update(paths)
-    return paths
+    return paths if taken.claim_plain(paths) else None
 
 
-def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
+def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
     entries = _entries(raw, block)
     if not entries:
         return []
@@ -195,7 +202,8 @@ def _block(raw: str, block: Block, taken: set[str]) -> list[Node]:
         _kind(texts[i], bool(children[i]), colons[i], outline.rank(i) if children[i] else 0)
         for i in range(len(entries))
     ]
-    paths = _paths(entries, parents, children, kinds, taken, block.population)
+    roots = [index for index, parent in enumerate(parents) if parent < 0]
+    paths = taken.assign(entries, children, roots, block.population)
     nodes: list[Node] = []
     for index, entry in enumerate(entries):
         parent = parents[index]
@@ -239,80 +247,3 @@ def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
     elif colon and not has_children and len(text.split()) <= 3:
         return "heading"
     return "criterion"
-
-
-def _paths(
-    entries: list[Entry],
-    parents: list[int],
-    children: list[list[int]],
-    kinds: list[str],
-    taken: set[str],
-    who: str | None,
-) -> list[str]:
-    """Paths: own numbers first, then ordinals that are still free; see the module's tests."""
-    paths = [""] * len(entries)
-    # The base of a node's children; a flat heading lends its children the base that it stands in.
-    roots = [index for index, parent in enumerate(parents) if parent < 0]
-    prefix = ""
-    firsts = [entry.enum.label for i in roots if (entry := entries[i]).enum]
-    if taken and (who or any(label in taken for label in firsts)):
-        prefix = re.sub(r"[^a-z0-9]+", "-", who.lower()).strip("-") if who else "s2"
-        while any(path == prefix or path.startswith(prefix + ".") for path in taken):
-            prefix += "+"
-    queue: list[tuple[list[int], str, str]] = [(roots, prefix, prefix)]
-    at = 0
-    while at < len(queue):
-        group, base, own = queue[at]
-        at += 1
-        dot = base + "." if base else ""
-        numbered = [(i, enum.label) for i in group if (enum := entries[i].enum)]
-        if base != own and any(_label(dot, label) in taken for _, label in numbered):
-            base, dot = own, own + "."
-        for i, label in numbered:
-            paths[i] = _claim(_label(dot, label), taken)
-        ordinal = heads = 0
-        for i in group:
-            inner = base
-            if entries[i].enum is None:
-                if _lends(entries, i, children[i]):
-                    heads += 1
-                    while f"{dot}h{heads}" in taken:
-                        heads += 1
-                    paths[i] = _claim(f"{dot}h{heads}", taken)
-                else:
-                    ordinal += 1
-                    while f"{dot}{ordinal}" in taken:
-                        ordinal += 1
-                    paths[i] = inner = _claim(f"{dot}{ordinal}", taken)
-            else:
-                inner = paths[i]
-            if children[i]:
-                queue.append((children[i], inner, paths[i]))
-    return paths
-
-
-def _lends(entries: list[Entry], index: int, children: list[int]) -> bool:
-    """Whether an unnumbered line heads a numbered list that stands at its own level ("Part A:", 1., 2.)."""
-    if not children:
-        return False
-    first = entries[children[0]]
-    return (
-        first.enum is not None
-        and first.enum.style in ("1.", "1)", "(1)")
-        and first.indent <= entries[index].indent
-    )
-
-
-def _label(dot: str, label: str) -> str:
-    """ "2.1" under "2." is "2.1", not "2.2.1"."""
-    return label if dot and label.startswith(dot) else dot + label
-
-
-def _claim(path: str, taken: set[str]) -> str:
-    unique = path
-    again = 1
-    while unique in taken:
-        again += 1
-        unique = f"{path}~{again}"
-    taken.add(unique)
-    return unique

@@ -235,6 +235,26 @@ def adopt_bare_numbers(raw: str, entries: list[Entry]) -> None:
                 entry.start = match.end()
 
 
+def return_lone_letters(raw: str, entries: list[Entry]) -> None:
+    """Give a letter back to the text ("E. coli") unless the one before or after it numbers a line too."""
+    seen: set[tuple[str, int]] | None = None
+    for entry in entries:
+        enum = entry.enum
+        if enum is None or enum.label.isdecimal() or not enum.label.isalpha() or enum.style[-1] != ".":
+            continue
+        if seen is None:
+            enums = [enum for one in entries for enum in (one.enum, one.second) if enum]
+            seen = {(e.style, e.value) for e in enums} | {e.alternative for e in enums if e.alternative}
+        readings = [(enum.style, enum.value)] + ([enum.alternative] if enum.alternative else [])
+        if any((style, value + step) in seen for style, value in readings for step in (-1, 1)):
+            continue
+        follower = chr(ord(enum.label[0]) + 1)
+        if len(enum.label) == 1 and re.search(rf"\b(?:{follower}|ii|II)[.)]", raw[entry.start : entry.end]):
+            continue
+        entry.enum = None
+        entry.start = raw.rfind(enum.label, max(0, entry.start - 12), entry.start)
+
+
 def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
     """Rejoin lines that were wrapped at a common width.
 
@@ -246,11 +266,11 @@ def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
     if len(entries) < 3 or max(widths) > _WIDE + 10:
         return entries
     limit = max(widths)
-    wraps = [
+    wraps = {
         index
         for index in range(1, len(entries))
         if _is_continuation(raw, entries, index, widths[index - 1], limit)
-    ]
+    }
     if len(wraps) < 2:
         return entries
     out: list[Entry] = []

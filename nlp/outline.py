@@ -16,6 +16,7 @@ from nlp.markers import Entry
 from nlp.sections import names_people
 
 _AHEAD = 200  # entries that an ambiguous number may look ahead: a bound, so that time stays linear
+_DEEPEST = 32  # levels of nesting; what lies deeper is kept at this level: a bound on time and on path length
 _INTRODUCES = re.compile(
     r"\bfollowing\b[^.:;]{0,60}[.;,]?$|\b(?:must|should|will|to)$|\b(?:either|both|as follows|any of|one of|all of)$",
     re.IGNORECASE,
@@ -80,7 +81,7 @@ class Outline:
     def _second(self, parent: int, index: int) -> int:
         """ "6. a. Men": the letters that go on below are parts of 6."""
         second = self.entries[index].second
-        if second is not None:
+        if second is not None and len(self.stack) < _DEEPEST:
             indent = self.entries[index].indent
             self.stack.append(_List(indent, second.style, second.value, index, index, index))
         return parent
@@ -271,6 +272,8 @@ class Outline:
     # ---------------------------------------------------------------- stack
 
     def _push(self, index: int, style: str, value: int, parent: int, soft: bool = False) -> int:
+        if len(self.stack) >= _DEEPEST:
+            parent = self.stack.pop().parent
         self.stack.append(_List(self.entries[index].indent, style, value, parent, index, index, soft))
         return parent
 

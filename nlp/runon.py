@@ -21,7 +21,7 @@ _CANDIDATE = re.compile(
 # A bullet in mid-line. Not the dots that also multiply or mark decimals.
 _GLYPH = re.compile(r"(?:(?<=\s)|(?<=[.;:,)]))[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8]\s*(?=\S)")
 # "older- Males", "relationship.- Males": a dash that lost the line break before it.
-_DASH = re.compile(r"-(?<=[a-z0-9)\]%.;]{2}-)(?<!\bnon-)(?<!\banti-)(?<!\bpre-)(?<!\bpost-)\s(?=[A-Z])")
+_DASH = re.compile(r"-(?<=[A-Za-z0-9)\]%.;]{2}-)(?<!\bnon-)(?<!\banti-)(?<!\bpre-)(?<!\bpost-)\s(?=[A-Z])")
 _STRONG = ";；。.:：)）】"
 _GLUE = re.compile(r"(?:[;；,，.。:：)）]\s*)?\b(?:and|or|and/or|AND|OR)$")
 # Where a run-on item can start at all: looked for once in a whole text, so it begins with the rare character.
@@ -30,13 +30,16 @@ _HINT = re.compile(
     r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.))|[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①]"
 )
 
+_DEEPEST = 16  # open numberings that are remembered: a bound, so that time stays linear
+
 Mark = tuple[int, int, Enumerator]
+Numbers = list[tuple[str, int]]  # outermost first
 Cut = tuple[int, int, Enumerator | None, str]
 
 
-def dashes_run_on(body: str) -> bool:
-    """Whether the text as a whole lost the line breaks before its dashes."""
-    return "- " in body and len(_DASH.findall(body)) >= 3
+def dashes_run_on(body: str, glued: bool) -> bool:
+    """Whether the text as a whole lost the line breaks before its dashes; ``glued``: its heading ends in one."""
+    return "- " in body and len(_DASH.findall(body)) >= (1 if glued else 3)
 
 
 def hints(raw: str, start: int, end: int) -> list[int]:
@@ -45,22 +48,20 @@ def hints(raw: str, start: int, end: int) -> list[int]:
 
 
 def split_entry(
-    raw: str, entry: Entry, before: list[Entry], after: Entry | None, dashes: bool = False
+    raw: str, entry: Entry, numbers: Numbers, after: Entry | None, dashes: bool = False
 ) -> list[Entry]:
     """The entry, cut where a list runs on inside it.
 
-    ``before`` are the entries of the block so far (their numbers may go on here), ``after`` the next
-    line's; ``dashes``: cut at "older- Males" too.
+    ``numbers`` are the numberings of the block that may go on here, ``after`` the next line's entry; ``dashes``: cut at "older- Males" too.
     """
     cuts: list[Cut] = []
     marks = _marks(raw, entry)
     if marks:
-        cuts = [(start, end, enum, "") for start, end, enum in _cuts(raw, entry, marks, before, after)]
+        cuts = [(start, end, enum, "") for start, end, enum in _cuts(raw, entry, marks, numbers, after)]
     cuts.extend((m.start(), m.end(), None, m[0][0]) for m in _GLYPH.finditer(raw, entry.start, entry.end))
     if dashes:
         cuts.extend(
-            (m.start(), m.end(), None, entry.bullet or "-")
-            for m in _DASH.finditer(raw, entry.start, entry.end)
+            (m.start(), m.end(), None, entry.bullet) for m in _DASH.finditer(raw, entry.start, entry.end)
         )
     if not cuts:
         return [entry]
@@ -93,27 +94,21 @@ def _marks(raw: str, entry: Entry) -> list[Mark]:
     return marks
 
 
-def _open_numbers(before: list[Entry]) -> list[tuple[str, int]]:
-    """(style, last value) of the numberings that could still go on, outermost first."""
-    stack: list[tuple[str, int]] = []
-    for entry in before[-200:]:
-        if entry.enum is not None:
-            _advance(stack, entry.enum.style, entry.enum.value)
-    return stack
-
-
-def _advance(stack: list[tuple[str, int]], style: str, value: int) -> None:
-    for depth in range(len(stack) - 1, -1, -1):
-        if stack[depth] == (style, value - 1):
-            del stack[depth:]
+def advance(numbers: Numbers, style: str, value: int) -> None:
+    """Note in ``numbers``, the (style, last value) of the numberings that may still go on, that one did."""
+    for depth in range(len(numbers) - 1, -1, -1):
+        if numbers[depth] == (style, value - 1):
+            del numbers[depth:]
             break
-    stack.append((style, value))
+    numbers.append((style, value))
+    if len(numbers) > _DEEPEST:
+        del numbers[0]
 
 
-def _cuts(raw: str, entry: Entry, marks: list[Mark], before: list[Entry], after: Entry | None) -> list[Mark]:
-    stack = _open_numbers(before)
+def _cuts(raw: str, entry: Entry, marks: list[Mark], numbers: Numbers, after: Entry | None) -> list[Mark]:
+    stack = list(numbers)
     if entry.enum:
-        _advance(stack, entry.enum.style, entry.enum.value)
+        advance(stack, entry.enum.style, entry.enum.value)
     upcoming = (after.enum.style, after.enum.value) if after and after.enum else None
     cuts: list[Mark] = []
     chained = False  # the line's items follow each other without punctuation
@@ -121,19 +116,22 @@ def _cuts(raw: str, entry: Entry, marks: list[Mark], before: list[Entry], after:
         ahead = raw[max(entry.start, start - 12) : start].rstrip()
         strong = ahead[-1:] in _STRONG or _GLUE.search(ahead) is not None
         readings = [(found.style, found.value)] + ([found.alternative] if found.alternative else [])
-        rest = marks[number + 1 :]
         for style, value in readings:
             depth = _continues(stack, style, value)
             if depth is not None:
                 own = depth == len(stack) - 1
                 item = raw[end].isupper() or style[0] == "("
-                bare = own and item and (chained or _goes_on(rest, style, value + 1, upcoming))
-                if not (strong or bare or (own and (ahead[-1:] in ",，" or _is_roman(found.label)))):
+                bare = own and item and (chained or _goes_on(marks, number, style, value + 1, upcoming))
+                if not (
+                    strong
+                    or bare
+                    or (own and (_is_roman(found.label) or (ahead[-1:] in ",，" and style != "1.")))
+                ):
                     continue
                 chained = chained or not strong
                 stack[depth:] = [(style, value)]
-            elif value == 1 and ahead[-1:] in ":：;；" and _goes_on(rest, style, 2, None):
-                stack.append((style, 1))
+            elif value == 1 and ahead[-1:] in ":：;；" and _goes_on(marks, number, style, 2, None):
+                advance(stack, style, 1)
             else:
                 continue
             cuts.append((start, end, Enumerator(style, value, found.label, None)))
@@ -152,9 +150,11 @@ def _continues(stack: list[tuple[str, int]], style: str, value: int) -> int | No
     return None
 
 
-def _goes_on(marks: list[Mark], style: str, value: int, upcoming: tuple[str, int] | None) -> bool:
+def _goes_on(marks: list[Mark], at: int, style: str, value: int, upcoming: tuple[str, int] | None) -> bool:
     """Whether the sequence has this number among the next marks, or on the next line."""
     want = (style, value)
     if upcoming == want:
         return True
-    return any((one.style, one.value) == want or one.alternative == want for _, _, one in marks[:12])
+    return any(
+        (one.style, one.value) == want or one.alternative == want for _, _, one in marks[at + 1 : at + 13]
+    )

@@ -117,7 +117,7 @@ _INLINE = re.compile(
 _BEFORE_INLINE = re.compile(r"(?:Key|Main|Major|Other|Additional|Patient|Donor|KEY|MAIN|OTHER)\s$")
 # Words that make "... inclusion criteria:" part of the sentence before it.
 _NO_INLINE = re.compile(
-    r"\b(?:the|following|these|those|all|any|meet|meets|of|per|see|protocol|and|or|key|main|in|to|with|by|for|no)\s*$|[/(\-]\s*$",
+    r"\b(?:the|following|these|those|all|any|meet|meets|of|per|see|protocol|and|or|key|main|in|to|with|by|for|no)\s*$|[/(]\s*$|\bnon-\s*$",
     re.IGNORECASE,
 )
 _QUALIFIERS = re.compile(
@@ -284,7 +284,7 @@ def _candidate_lines(raw: str) -> list[Span]:
     """The lines that hold a word which a section heading cannot do without, in order."""
     low = raw.lower()
     if len(low) != len(raw):  # a letter whose lower case is longer: offsets would shift
-        low = raw
+        low = "".join(lower if len(lower := char.lower()) == 1 else char for char in raw)
     odd = ODD_BREAK.search(raw) is not None
     spans: dict[int, int] = {}
     for word in ("criteri", "eligib", "exclu", "enrol"):
