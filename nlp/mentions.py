@@ -113,19 +113,23 @@ class MentionFinder:
 def without_hyphens(
     text: str, words: list[str], starts: list[int], ends: list[int]
 ) -> tuple[list[str], list[int], list[int]]:
-    """The words without the hyphens that join two of letters, so that "anti-Smith" is "anti Smith"."""
-    if "-" not in text:
+    """The words without blanks, and without the hyphens that join two of letters: "anti-Smith" is
+    "anti Smith", and two blanks between words are one."""
+    if "-" not in text and "  " not in text:
         return words, starts, ends
     last = len(words) - 1
     kept = [
         at
         for at, word in enumerate(words)
-        if word != "-"
-        or not 0 < at < last
-        or starts[at] != ends[at - 1]
-        or starts[at + 1] != ends[at]
-        or not words[at - 1][0].isalpha()
-        or not words[at + 1][0].isalpha()
+        if not word.isspace()
+        and (
+            word != "-"
+            or not 0 < at < last
+            or starts[at] != ends[at - 1]
+            or starts[at + 1] != ends[at]
+            or not words[at - 1][0].isalpha()
+            or not words[at + 1][0].isalpha()
+        )
     ]
     if len(kept) == len(words):
         return words, starts, ends
@@ -243,13 +247,16 @@ class _Layout:
 
     def _completes_sign(self, end: int, sign: str = "=") -> bool:
         """``> or =``, ``> or equal to`` and ``= / <`` are one sign in three pieces."""
-        if len(self.codes) < 2 or self.codes[-1] != "|" or self.codes[-2] != "c":
+        joined = len(self.codes) > 1 and self.codes[-1] == "|" and self.codes[-2] == "c"
+        if not joined and not (self.codes and self.codes[-1] == "c"):
             return False
-        before = self.out.values[-2]
-        if not isinstance(before, str) or (before == "=") == (sign == "="):
+        before = self.out.values[-2 if joined else -1]
+        before = before if isinstance(before, str) else (before.value if joined else None)
+        if before is None or before == "?" or (before == "=") == (sign == "="):
             return False
         both = sign if before == "=" else before
-        del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
+        if joined:
+            del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
         self.out.values[-1] = both[0] + "="
         self.out.ends[-1] = end
         return True

@@ -1,0 +1,169 @@
+"""Numbers without a comparator or without a unit: counts, bare values, bounds said twice."""
+
+from __future__ import annotations
+
+import re
+
+from nlp.linking import Link
+from nlp.reading import Reading
+from nlp.values import TIME_UNITS, Value
+
+
+class CountReading(Reading):
+    """Reads counts ("at least 5 attacks"), bare numbers ("SpO2 94 %") and restated bounds."""
+
+    def _bare(self, value: Value, link: Link | None, floor: int, ceiling: int) -> bool:
+        """A number without a comparator is kept beside a known concept only, and flagged."""
+        if value.comparator != "set":
+            value.flags.append("lost_comparator")
+        if self._restates(value):
+            return True
+        if value.unit is None and value.low is not None and 1900 <= value.low <= 2100:
+            return False
+        if link is None and value.unit is not None:
+            inherited = self._same_again(value)
+            if inherited is not None:
+                return self._emit(value, inherited)
+            first = self._value_first(value) or value.relative == "ULN"
+            link = self.linker.right(value, ceiling) if first else None
+            if link is None or link.concept is None or link.lexeme > value.last + 2:
+                return False
+            return self._emit(value, [link, *self.linker.coordinated_right(value, link)])
+        if link is None or not self._touches(value, link, floor):
+            return False
+        concept = self.vocabulary.concepts.get(link.concept or "")
+        if concept is None:
+            return self._score_says(value) and self._emit(value, [link])
+        if concept.kind == "ordinal" and "." in self.lexemes.word(value.first):
+            return False  # "CTCAE 5.0" is a version
+        following = self.codes[value.last : value.last + 1]
+        if value.unit is None and (
+            concept.kind in ("qualitative", "dose") or following in ("w", "k", "h", "/")
+        ):
+            return False
+        return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _restates(self, value: Value) -> bool:
+        """The bound before said again in another unit, "221 umol/L (2.5 mg/dL)": one item for both."""
+        if self.before is None or not self.out or value.unit is None:
+            return False
+        last = self.before[0]
+        if value.explicit and (
+            value.comparator != last.comparator or self.codes[value.first - 1 : value.first] != "("
+        ):
+            return False
+        between = self.codes[last.last : value.first]
+        if between not in ("(", "|", "(|", "|(", ",", "(=", "(f", "(c", "r", "/") or last.unit is None:
+            return False
+        if (
+            value.ucum == last.ucum
+            or value.relative
+            or last.relative
+            or value.ucum is None
+            or last.ucum is None
+        ):
+            return False
+        number = last.high if last.high is not None else last.low
+        again = value.high if value.high is not None else value.low
+        wide = last.low is not None and last.high is not None and last.low != last.high
+        if number is None or again is None or (wide and not value.explicit):
+            return False
+        units = self.vocabulary.units
+        same = [units.convert(number, last.ucum, value.ucum, link.concept) for link in self.before[1]]
+        known = [converted for converted in same if converted is not None]
+        if known and not any(0.8 <= again / converted <= 1.25 for converted in known if converted):
+            return False
+        if not known and between[0] != "(":
+            return False
+        if not known and (value.ucum in TIME_UNITS or "/" not in value.ucum or "/" not in last.ucum):
+            return False
+        for draft in self.out[-len(self.before[1]) :]:
+            draft.value_end = max(draft.value_end, value.end)
+            if "restated_unit" not in draft.flags:
+                draft.flags.append("restated_unit")
+        last.last = value.last
+        return True
+
+    def _touches(self, value: Value, link: Link, floor: int) -> bool:
+        """Whether only brackets and fillers stand between the name and its bare number."""
+        at = value.first - 1
+        words = 0
+        while at > floor and (link.lexeme < 0 or at > link.lexeme):
+            code = self.codes[at]
+            if code == ")":
+                opened = self.linker.opening(at, floor)
+                if opened is None:
+                    return False
+                at = opened - 1
+                continue
+            if link.lexeme < 0:
+                return code in "wskf"
+            words += code == "w"
+            if code not in "fv:(=sw" or words > 2:
+                return False
+            at -= 1
+        return True
+
+    def _score_says(self, value: Value) -> bool:
+        """A bare number belongs to an unknown name only where that calls itself a score."""
+        near = [self.lexemes.word(at).lower() for at in range(max(0, value.first - 2), value.first)]
+        return value.unit is None and any(word.rstrip(" of").endswith("score") for word in near)
+
+    def _same_again(self, value: Value) -> list[Link] | None:
+        """ "38.0 C oral, or 38.3 C rectal": the next value of a row in the same unit."""
+        if self.before is None or self.before[0].ucum != value.ucum or self.before[2]:
+            return None
+        between = self.codes[self.before[0].last : value.first]
+        if len(between) > 5 or not all(code in "&|,w" for code in between):
+            return None
+        return self.before[1]
+
+    def _counted(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """What a count counts: "at least 5 attacks of migraine", "two or more prior lines"."""
+        if value.unit is not None and not (value.ucum or "").startswith("{"):
+            return None
+        if value.unit is not None and "/" in (value.ucum or ""):
+            return None
+        if "s" in self.codes[value.first : value.last]:
+            return None  # "grade 2 bleeding" is a grade, not a count
+        spelled = any(
+            self.codes[at] == "0" and self.lexemes.word(at)[0].isalpha()
+            for at in range(value.first, value.last)
+        )
+        numbers = [number for number in (value.low, value.high) if number is not None]
+        if not numbers or any(number != int(number) for number in numbers) or value.comparator == "set":
+            return None
+        codes = self.codes
+        at = value.last
+        while at < ceiling and codes[at] in "f":
+            at += 1
+        if value.unit is not None:
+            surface = value.unit
+            if surface.ucum in ("{score}", "{points}", "{grade}"):
+                return None
+            return Link(None, surface.start, surface.end)
+        if at >= ceiling or at > value.last or codes[at] not in "wkhm":
+            return self._counted_of(value, link, ceiling)
+        right = self.linker.right(value, ceiling)
+        if link is not None and not spelled and not self._plural(right):
+            return None
+        if right is None:
+            return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
+        return Link(None, right.start, right.end)
+
+    def _counted_of(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """ "at least 2 of the 3 signs": a part of a set that the text counts."""
+        tail = self.text[value.end : value.end + 30]
+        if not re.match(r"\s+of (?:the|these|any|\d)", tail) or (link is not None and link.lexeme >= 0):
+            return None
+        right = self.linker.right(value, ceiling)
+        return Link(None, right.start, right.end) if right is not None else None
+
+    def _plural(self, link: Link | None) -> bool:
+        """Whether the phrase counts things: one of its first words is a plural."""
+        if link is None:
+            return False
+        words = self.text[link.start : link.end].split()[:5]
+        return any(
+            len(word) > 3 and word.rstrip(",.)").endswith("s") and not word.endswith("ss") for word in words
+        )
