@@ -63,7 +63,7 @@ lock: ## Make requirements.lock anew from pyproject.toml, keeping pinned version
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.lock pyproject.toml
 
 cassettes-live: setup ## Record the transport cassettes anew from the real hosts (needs the internet)
-	@TRIALKB_RECORD=live $(BIN)/pytest tests/harvest -k cassette -p no:cacheprovider
+	@$(BIN)/python -m tests.harvest.record_cassettes live
 
 bench: setup ## Run the benchmarks; each prints its own table
 	@for script in benchmarks/*.py; do \

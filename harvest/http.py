@@ -264,7 +264,8 @@ class Client:
         body = bytearray()
         # The stream is decompressed piece by piece, so a bomb is cut off at the limit, not after it.
         # read1 gives what has arrived, so that the clock is looked at however slowly bytes trickle in.
-        while piece := response.raw.read1(64 * 1024, decode_content=True):
+        response.raw.decode_content = True
+        while piece := response.raw.read1(64 * 1024):
             body += piece
             if len(body) > self.politeness.max_bytes:
                 raise ResponseTooLarge(
