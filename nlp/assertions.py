@@ -26,6 +26,14 @@ ADEQUATE = re.compile(
 _PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
 _SUBJECT_PRONOUN = re.compile(r"(?:^|,)\s*(?:it|they|these|this|those|he|she|such \w+|these \w+)\s*\Z")
 _NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
+_METHOD = re.compile(
+    r"(?:as )?(?:calculated|measured|estimated|assessed|determined|evaluated|documented|judged|defined|confirmed)\b"
+)
+_MOMENT = re.compile(
+    r"(?:at|during|before|after|within|throughout|prior to|upon|on the day of|for the duration of|on)\s(?:the )?"
+    r"(?:time of|first|last|trial|study|screening|treatment|run-in|period|enrol\w+|visit|randomi\w+|baseline|signing"
+    r"|informed|inclusion|day|week|entry)\b"
+)
 _FURTHER = re.compile(
     r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
 )
@@ -244,7 +252,7 @@ class Asserter:
             expression = facts.fact(self.text, self.lower, start, end, holes, holes + read)
             if expression is None:
                 continue
-            if before_items and isinstance(expression, Fact) and ADEQUATE.match(expression.text.lower()):
+            if isinstance(expression, Fact) and self._is_context(expression, out, before_items):
                 continue
             found.append((join, expression))
         if not found and windows:
@@ -255,6 +263,15 @@ class Asserter:
                 timed = negate(timed)
             strong = first.strong and position == 0
             out.append(Clause(timed, join if position else first.join, strong, leading, demanded=demanded))
+
+    def _is_context(self, fact: Fact, out: Sequence[Clause], before_items: bool) -> bool:
+        """Whether words beside an item only say what it sums up, or how and when it is measured."""
+        lower = fact.text.lower()
+        if before_items:
+            return bool(ADEQUATE.match(lower)) or (
+                len(lower) < 30 and not facts.complete(lower, 0, len(lower))
+            )
+        return bool(out and out[-1].drafts and (_METHOD.match(lower) or _MOMENT.match(lower)))
 
     def _governed(self, start: int, windows: Sequence[int]) -> list[Expression]:
         """The windows that restrict a phrase. "30 days or 5 half-lives" is one or the other, unless the

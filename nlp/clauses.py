@@ -62,6 +62,7 @@ _PUNCTUATION_KIND = {
 }
 # A concept that stands further than this before its value is named in another clause (characters).
 _REACH = 80
+_NEW_CLAUSE = re.compile(r"[,;]\s+(?:and|or|but)\s+")
 # A full stop that a site lost: a function word with a capital in mid-sentence opens a new one.
 _LOST_STOP = re.compile(r"(?:For|If|But|However|Patients|Subjects|Participants|When|Those|Unless)\s+[a-z]")
 _LAST_WORD = re.compile(r"[\w.]*\Z")
@@ -162,7 +163,7 @@ def atoms(text: str, drafts: Sequence[Draft]) -> list[Token]:
                 draft = drafts[index]
                 if floor <= draft.concept_start < start and start - draft.concept_end <= _REACH:
                     if _balanced(text, draft.concept_start, start):
-                        start = draft.concept_start
+                        start = _own_clause(text, draft, start)
                 elif draft.concept_start >= end and (ceiling is None or draft.concept_end <= ceiling):
                     end = draft.concept_end
         start = max(start, floor)
@@ -172,6 +173,14 @@ def atoms(text: str, drafts: Sequence[Draft]) -> list[Token]:
         found.append(Token(kind, start, end, tuple(group)))
         floor = end
     return found
+
+
+def _own_clause(text: str, draft: Draft, start: int) -> int:
+    """Where the concept begins; one outside the vocabulary may have run on over the start of its clause."""
+    if draft.concept is not None:
+        return draft.concept_start
+    cuts = [match.end() for match in _NEW_CLAUSE.finditer(text, draft.concept_start, start)]
+    return cuts[-1] if cuts else draft.concept_start
 
 
 def _balanced(text: str, start: int, end: int) -> bool:

@@ -354,7 +354,11 @@ class _Reader(Asserter):
         if condition is not None:
             rest.condition = condition if rest.condition is None else all_of([condition, rest.condition])
         if before and marker is None:
-            rest.clauses[0].join = "define"
+            if len(before) == 1:
+                rest.clauses[0].join = "define"
+            else:  # "A, B, and severe C: its signs": the last one is what the label names
+                before = before[:-1]
+                rest.clauses[0].join = "or" if self.section == "exclusion" else "and"
             rest.clauses = before + rest.clauses
         elif before:
             rest.clauses[0].join = "or" if self.section == "exclusion" else "and"

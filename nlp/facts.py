@@ -280,8 +280,7 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
         while core_start < end and lower[core_start] == " ":
             core_start += 1
         sure = join in ("and", "or", "andor", "comma", "but") and (
-            simple
-            or (_starts(lower, core_start, end, join, verbs) and _complete(lower, before[1], before[2]))
+            simple or (_starts(lower, core_start, end, join, verbs) and complete(lower, before[1], before[2]))
         )
         if sure:
             out.append((join, start, end))
@@ -350,7 +349,7 @@ def _cut(lower: str, marks: Sequence[tuple[int, int, str]], end: int) -> list[tu
     return parts if depth == 0 else None
 
 
-def _complete(lower: str, start: int, end: int) -> bool:
+def complete(lower: str, start: int, end: int) -> bool:
     """Whether the phrase ends in a noun, as far as its last word shows."""
     start = frame(lower, start, end).start
     words = _WORD.findall(lower, start, end)
