@@ -31,12 +31,12 @@ setup: .venv/project.stamp ## Create .venv from the lock file and install the pr
 	fi; \
 	if [ ! -x $(BIN)/python ]; then echo "creating .venv with $$found"; "$$found" -m venv .venv; fi; \
 	echo "installing the locked packages"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	@touch $@
 
 # The build backend comes from the lock, so nothing is downloaded here.
 .venv/project.stamp: .venv/lock.stamp pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps --no-index -e .
 	@touch $@
 
 demo: setup ## Run the main job on the embedded registry, into demo-output/
