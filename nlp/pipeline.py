@@ -114,13 +114,15 @@ def build(extension: Path | None = None) -> Extractor:
 
 
 def build_gate(words: Iterable[lexicon.Word]) -> re.Pattern[str]:
-    """What a text must hold to hold an item: a digit, or a lexicon word that can begin one."""
+    """What a text must hold to hold an item: a digit, a roman numeral ("NYHA class III or IV"), or a
+    lexicon word that can begin one."""
     triggers = [
         surface for word in words if word.code in "qL" or (word.code == "0") for surface in word.words
     ]
     times = r"(?:past|last|previous|preceding|prior|within(?: the| a| one)?|recent)\s+(?:year|month|week|day|hour)"
     return re.compile(
-        rf"\d|(?<![A-Za-z])(?:{trie_pattern(sorted(triggers))}|{times})(?![A-Za-z])", re.IGNORECASE
+        rf"\d|(?<![A-Za-z])(?:{trie_pattern(sorted(triggers))}|{times}|(?-i:I{{1,3}}|IV|VI{{0,3}}))(?![A-Za-z])",
+        re.IGNORECASE,
     )
 
 
