@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines, return_lone_letters
@@ -52,8 +53,27 @@ _ANY = re.compile(
 _ALL = re.compile(r"\b(?:all|both|each)\b[^:]{0,40}$|\ball of\b|\bboth of\b|\beach of\b", re.IGNORECASE)
 
 
-def logic(text: str, section: Section) -> str:
-    """How the children of a node with this text combine: its words decide, else ``all``."""
+_OR_END = re.compile(r"\bor\s*[.,;]?$", re.IGNORECASE)
+_AND_END = re.compile(r"\band\s*[.,;]?$", re.IGNORECASE)
+
+
+def logic(text: str, section: Section, children: Sequence[str] = ()) -> str:
+    """How the children of a node with this text combine.
+
+    Its words decide; where they say nothing, the "or" or "and" that all of the ``children`` but the
+    last end in; else ``all``. In an exclusion ``all`` means that each child excludes by itself.
+    """
+    said = _said(text, section)
+    if said != "all" or len(children) < 2:
+        return said
+    if section != "exclusion" and all(_OR_END.search(child[-6:]) for child in children[:-1]):
+        return "any"
+    if section == "exclusion" and all(_AND_END.search(child[-6:]) for child in children[:-1]):
+        return "together"
+    return "all"
+
+
+def _said(text: str, section: Section) -> str:
     tail = text[-200:]
     if match := _AT_LEAST.search(tail):
         word = (match[1] or match[2]).lower()
@@ -223,7 +243,9 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
                 end=entry.end,
                 parent=None if above is None else above.path,
                 heading=heading,
-                logic=logic(texts[index], block.section) if children[index] else None,
+                logic=logic(texts[index], block.section, [texts[child] for child in children[index]])
+                if children[index]
+                else None,
                 population=who,
                 language=language(texts[index]),
                 kind=kinds[index],

@@ -248,6 +248,8 @@ def return_lone_letters(raw: str, entries: list[Entry]) -> None:
         readings = [(enum.style, enum.value)] + ([enum.alternative] if enum.alternative else [])
         if any((style, value + step) in seen for style, value in readings for step in (-1, 1)):
             continue
+        if enum.label == "a":
+            continue  # no species is abbreviated in lower case: a list of one
         follower = chr(ord(enum.label[0]) + 1)
         if len(enum.label) == 1 and re.search(rf"\b(?:{follower}|ii|II)[.)]", raw[entry.start : entry.end]):
             continue

@@ -69,6 +69,10 @@ def test_a_species_is_no_letter_of_a_list() -> None:
     ]
 
 
+def test_a_list_of_one_letter() -> None:
+    assert paths("8. Women:\n   a. Sterile") == ["8", "8.a"]
+
+
 def test_semicolons_and_sentences_stay_in_one_node() -> None:
     raw = "* ALT below 40; AST below 40. Bilirubin normal."
     assert tree(raw) == [("1", raw[2:])]
@@ -265,6 +269,20 @@ def test_logic_of_a_list(text: str, section: str, expected: str) -> None:
     node = parse(f"* {text}\n  * fever\n  * cough\n", section)[0]
     assert node.logic == expected
     assert logic(text, node.section) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "section", "expected"),
+    [("or", "inclusion", "any"), ("OR.", "inclusion", "any"), ("and", "inclusion", "all"), ("and", "exclusion", "together"),
+     ("or", "exclusion", "all")],
+)  # fmt: skip
+def test_the_words_that_end_the_parts_decide_where_the_parent_says_nothing(
+    word: str, section: str, expected: str
+) -> None:
+    assert (
+        parse(f"* Infection, defined as:\n  * fever {word}\n  * cough {word}\n  * chills", section)[0].logic
+        == expected
+    )
 
 
 def test_no_children_no_logic() -> None:
