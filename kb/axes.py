@@ -4,34 +4,25 @@ An axis is (concept, side, scale): ``("plt", "min", "absolute")``. Only what is 
 enters: no limit under a condition or of a sub-population; alternatives enter where a trial has nothing
 unconditional on that axis. A trial has one value an axis, its strictest.
 
-The index is rebuilt from SQL by itself: it is stamped with the generation of the knowledge base (which
-every write raises), lies beside the file as ``<db>.axes.npz``, and is made anew when the stamps differ.
-It takes 8 bytes a bound and 8 a trial.
+The index is rebuilt from SQL by itself (:mod:`kb.kept_index`). It takes 8 bytes a bound and 12 a trial.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
-import zipfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from kb.kept_index import Arrays, kept_index
 from kb.limits import SIDES, Side
 from kb.similarity import Comparing, rarity, settings
-from kb.store import SCHEMA_VERSION, Store
+from kb.store import Store
 
 Axis = tuple[str, Side, str]
-
-_KEPT_FROM = 20_000
-"""Bounds from which the index is kept beside the file; below, building takes less than 0.1 s."""
 
 _BOUNDS = """
 SELECT concept_id, scale, version_id, {side}_value, alternative IS NOT NULL, canonical_unit
@@ -86,24 +77,13 @@ class AxisIndex:
 
 
 def axis_index(store: Store) -> AxisIndex:
-    """The index of this knowledge base as it is now, from the file beside it or made anew."""
-    if store.as_of is not None:
-        return build_axis_index(store.connection)
-    path = store.path.with_name(store.path.name + ".axes.npz")
-    stamp = f"{SCHEMA_VERSION}:{store.meta('generation')}:{_identity(store)}"
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return _load(path, stamp)
-    index = build_axis_index(store.connection)
-    if sum(len(axis.places) for axis in index.axes.values()) >= _KEPT_FROM:
-        with suppress(OSError):  # a folder that cannot be written costs time, not the answer
-            _save(path, stamp, index)
+    """The index of this knowledge base as it is now, kept or made anew."""
+    arrays = kept_index(store, "axes", lambda: _pack(build_axis_index(store.connection)))
+    held = store.held.get("axes-unpacked")
+    if held is None or held[1][0] is not arrays:
+        store.held["axes-unpacked"] = ("", (arrays, _unpack(arrays)))
+    index: AxisIndex = store.held["axes-unpacked"][1][1]
     return index
-
-
-def _identity(store: Store) -> str:
-    """Tells a rebuilt file, whose generation starts again, from the one before it."""
-    row = store.connection.execute("SELECT count(*), max(id) FROM trial_version").fetchone()
-    return f"{row[0]}:{row[1]}:{store.meta('vocabulary')}:{store.meta('made')}"
 
 
 def build_axis_index(connection: sqlite3.Connection) -> AxisIndex:
@@ -167,41 +147,26 @@ def _add_axis(
     )
 
 
-def _save(path: Path, stamp: str, index: AxisIndex) -> None:
-    names = ["\t".join(axis) for axis in index.axes]
+def _pack(index: AxisIndex) -> Arrays:
     listed = list(index.axes.values())
-    facts = np.array([(axis.linear, axis.df, axis.weight, axis.tau) for axis in listed], np.float64)
-    bounds = np.cumsum([0] + [len(axis.places) for axis in listed])
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            np.savez(
-                out,
-                stamp=np.array(stamp),
-                versions=index.versions,
-                totals=index.totals,
-                names=np.array(names),
-                facts=facts,
-                bounds=bounds,
-                places=np.concatenate([axis.places for axis in listed]),
-                positions=np.concatenate([axis.positions for axis in listed]),
-            )
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    return {
+        "versions": index.versions,
+        "totals": index.totals,
+        "names": np.array(["\t".join(axis) for axis in index.axes] or [""])[: len(listed)],
+        "facts": np.array([(axis.linear, axis.df, axis.weight, axis.tau) for axis in listed], np.float64),
+        "bounds": np.cumsum([0] + [len(axis.places) for axis in listed]),
+        "places": np.concatenate([np.zeros(0, np.int32), *(axis.places for axis in listed)]),
+        "positions": np.concatenate([np.zeros(0, np.float32), *(axis.positions for axis in listed)]),
+    }
 
 
-def _load(path: Path, stamp: str) -> AxisIndex:
-    with np.load(path, allow_pickle=False) as stored:
-        if str(stored["stamp"]) != stamp:
-            raise ValueError("the index is of another generation")
-        places, positions, bounds = stored["places"], stored["positions"], stored["bounds"]
-        axes: dict[Axis, AxisData] = {}
-        for number, (name, facts) in enumerate(zip(stored["names"], stored["facts"], strict=True)):
-            concept, side, scale = str(name).split("\t")
-            span = slice(int(bounds[number]), int(bounds[number + 1]))
-            axes[concept, cast("Side", side), scale] = AxisData(
-                places[span], positions[span], bool(facts[0]), int(facts[1]), float(facts[2]), float(facts[3])
-            )
-        return AxisIndex(stored["versions"], axes, stored["totals"])
+def _unpack(stored: Arrays) -> AxisIndex:
+    places, positions, bounds = stored["places"], stored["positions"], stored["bounds"]
+    axes: dict[Axis, AxisData] = {}
+    for number, (name, facts) in enumerate(zip(stored["names"], stored["facts"], strict=True)):
+        concept, side, scale = str(name).split("\t")
+        span = slice(int(bounds[number]), int(bounds[number + 1]))
+        axes[concept, cast("Side", side), scale] = AxisData(
+            places[span], positions[span], bool(facts[0]), int(facts[1]), float(facts[2]), float(facts[3])
+        )
+    return AxisIndex(stored["versions"], axes, stored["totals"])

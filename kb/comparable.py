@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from harvest.model import Trial
-from kb.axes import AxisIndex, axis_index
+from kb.axes import Axis, AxisIndex, axis_index
+from kb.concept_index import concept_index
 from kb.concepts import ConceptRow, put_concepts
 from kb.contrast import Contrast, axis_limits, contrast
 from kb.errors import BadQuestion
@@ -32,7 +33,6 @@ from kb.topic import (
     Features,
     Grade,
     concept_grade,
-    concept_weights,
     condition_grade,
     features_of,
     intervention_grade,
@@ -164,7 +164,7 @@ class _Finder:
         self.subject = subject
         self.finding: Finding = settings()[0]
         self.trials: int = store.connection.execute("SELECT count(*) FROM current_version").fetchone()[0]
-        self.known: Frequencies = frequencies(store.connection)
+        self.known: Frequencies = frequencies(store)
         self.weights = self._weights()
 
     def _weights(self) -> dict[str, float]:
@@ -190,7 +190,7 @@ class _Finder:
         versions = self._candidates()
         features = load_features(connection, versions)
         cosine = cosines(self.subject.words, load_vectors(connection, versions), self.known)
-        concept_rarity = concept_weights(connection, self.trials)
+        concept_rarity = concept_index(self.store).weights()
         unseen = rarity(self.trials, 0)
         scored = [
             self._score(version, features[version], float(text), concept_rarity, unseen)
@@ -297,26 +297,41 @@ class _Finder:
         return tuple(reasons)
 
 
-def nearest_by_thresholds(store: Store, subject: Subject, limit: int = 20) -> list[tuple[int, float]]:
-    """(version_id, similarity) of the trials nearest in thresholds over the whole knowledge base.
+def nearest_by_thresholds(
+    store: Store, subject: Subject, limit: int = 20, versions: Sequence[int] | None = None
+) -> list[tuple[int, float]]:
+    """(version_id, similarity) of the trials nearest in thresholds, over everything or among ``versions``.
 
     A question of its own, not part of finding: what else asks the like of its patients, whatever it treats.
     """
     index: AxisIndex = axis_index(store)
+    scores = index.similar(_positions(subject))
+    if subject.version_id is not None:
+        scores[index.versions == subject.version_id] = 0
+    places = np.arange(len(scores))
+    if versions is not None:
+        places = np.searchsorted(index.versions, np.array(sorted(versions), np.int64))
+    places = places[scores[places] > 0]
+    if len(places) > limit:
+        places = places[np.argpartition(-scores[places], limit - 1)[:limit]]
+    ranked = sorted(
+        ((int(index.versions[place]), float(scores[place])) for place in places), key=_nearest_first
+    )
+    return ranked[:limit]
+
+
+def _nearest_first(pair: tuple[int, float]) -> tuple[float, int]:
+    return -pair[1], pair[0]
+
+
+def _positions(subject: Subject) -> dict[Axis, float]:
+    """The subject's places on the axes of the index."""
     _, comparing = settings()
-    values = {}
-    for (axis, population), limit_ in axis_limits(subject.limits).items():
-        bound = limit_.bound(axis[1])
+    values: dict[Axis, float] = {}
+    for (axis, population), limit in axis_limits(subject.limits).items():
+        bound = limit.bound(axis[1])
         if population is None and bound is not None:
-            position = comparing.position(bound, comparing.is_linear(limit_.unit, axis[2]))
+            position = comparing.position(bound, comparing.is_linear(limit.unit, axis[2]))
             if position is not None:
                 values[axis] = position
-    scores = index.similar(values)
-    if subject.version_id is not None:
-        scores[index.versions == subject.version_id] = -1
-    most = min(limit, len(scores))
-    best = np.argpartition(-scores, most - 1)[:most] if most else np.zeros(0, int)
-    ranked = sorted(
-        ((int(index.versions[place]), float(scores[place])) for place in best), key=lambda p: (-p[1], p[0])
-    )
-    return [pair for pair in ranked if pair[1] > 0]
+    return values

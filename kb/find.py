@@ -184,7 +184,7 @@ class _Compiler:
         trees = _trees(node)
         concept = self._concept(trees[0])
         self.concepts.append(concept)
-        conditions, values = ["h.concept_id = ?", "h.role = 'requirement'"], [concept]
+        conditions, values = ["h.concept_id = ?"], [concept]
         under, for_whom = "h.applies_if IS NULL", "h.holds_for IS NULL"
         extra: list[object] = []
         parameters: list[object] = list(values)
@@ -207,6 +207,8 @@ class _Compiler:
             else:
                 for_whom, extra_part = self._said(child, "h.holds_for")
                 extra += extra_part
+        if not any(tree.data == "bound" for tree in trees):
+            conditions.append("h.role = 'requirement'")  # an eligible range has none but requirements
         if self._stated_only(node):
             under = for_whom = "1"  # "csf_wbc" asks whether it is stated at all
         # extra's parameters stand in the order in which the two conditions were written
@@ -234,6 +236,7 @@ class _Compiler:
         column = f"h.{str(side).lower()}_value"
         scale, value = self._value(concept, float(number), number, unit)
         sign = _OPERATORS.get(str(operator), str(operator))
+        column = f"{column} IS NOT NULL AND {column}"  # as the partial index has it
         width = abs(value) * _ROUNDING
         if sign == "=":
             return f"h.scale = ? AND {column} BETWEEN ? AND ?", [scale, value - width, value + width]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +15,7 @@ from kb.errors import BadQuestion
 from kb.limits import Limit, Side, TrialLine, load_limits, load_trial_lines, unit_words
 from kb.similarity import settings
 from kb.store import Store
-from kb.subject import versions_of
+from kb.subject import as_json, versions_of
 
 FENCE = 1.5
 """Tukey's fences: a bound further than 1.5 interquartile ranges outside the quartiles is an outlier
@@ -85,65 +87,112 @@ def landscape(
     if not versions:
         raise BadQuestion(f"no stored trial is about {' and '.join([*conditions, *interventions])}")
     asked = store.version_id(trial_id) if trial_id is not None else None
-    limits = load_limits(store.connection, dict.fromkeys([*versions, *([asked] if asked else [])]), concepts)
-    by_version: dict[int, list[Limit]] = {}
-    for limit in limits:
-        by_version.setdefault(limit.version_id, []).append(limit)
-    stated: dict[Axis, dict[int, Limit]] = {}
-    own: dict[Axis, Limit] = {}
-    for version, listed in by_version.items():
-        for (axis, population), limit in axis_limits(listed).items():
-            if population is None and version == asked:
-                own[axis] = limit
-            if population is None and version in by_version and (version != asked or asked in versions):
-                stated.setdefault(axis, {})[version] = limit
+    return landscape_of(store, versions, concepts, asked)
+
+
+def landscape_of(
+    store: Store, versions: Sequence[int], concepts: Sequence[str] | None = None, asked: int | None = None
+) -> Landscape:
+    """As :func:`landscape`, for version ids that are already known."""
+    own = {}
+    if asked is not None:
+        limits = axis_limits(load_limits(store.connection, [asked], concepts))
+        own = {axis: limit for (axis, population), limit in limits.items() if population is None}
     lines = load_trial_lines(store.connection, versions)
     names = {version: line.trial for version, line in lines.items()}
+    facts = {
+        row[0]: row[1:]
+        for row in store.connection.execute("SELECT id, name, category_id, canonical_unit FROM concept")
+    }
     rows = [
-        _row(axis, of_axis, len(versions), names, own.get(axis), asked) for axis, of_axis in stated.items()
+        _row(axis, bounds, unit, facts[axis[0]], names, own.get(axis), asked)
+        for axis, (bounds, unit) in _bounds(store, versions, concepts).items()
     ]
     rows.sort(key=lambda row: (-row.stating, row.category or "", row.concept_name, row.side, row.scale))
-    unplaced = sum(
-        limit.role == "requirement"
-        and limit.concept is not None
-        and not limit.comparable
-        and limit.status is None
-        for limit in limits
+    return Landscape(
+        tuple(lines[version] for version in versions), tuple(rows), _unplaced(store, versions, concepts)
     )
-    return Landscape(tuple(lines[version] for version in versions), tuple(rows), unplaced)
+
+
+_GENERAL = """
+SELECT concept_id, scale, version_id, alternative IS NOT NULL, min_value, max_value,
+       CASE WHEN scale = 'absolute' THEN canonical_unit ELSE unit END
+FROM threshold WHERE version_id IN (SELECT value FROM json_each(?1)) AND concept_id IS NOT NULL AND scale IS NOT NULL
+  AND applies_if IS NULL AND holds_for IS NULL AND (?2 IS NULL OR concept_id IN (SELECT value FROM json_each(?2)))
+"""
+
+_UNPLACED = """
+SELECT count(*) FROM threshold WHERE version_id IN (SELECT value FROM json_each(?1)) AND concept_id IS NOT NULL
+  AND role = 'requirement' AND scale IS NULL AND status IS NULL
+  AND (?2 IS NULL OR concept_id IN (SELECT value FROM json_each(?2)))
+"""
+
+
+def _listed(concepts: Sequence[str] | None) -> str | None:
+    return None if concepts is None else json.dumps(list(concepts))
+
+
+def _unplaced(store: Store, versions: Sequence[int], concepts: Sequence[str] | None) -> int:
+    count: int = store.connection.execute(_UNPLACED, (as_json(versions), _listed(concepts))).fetchone()[0]
+    return count
+
+
+def _bounds(
+    store: Store, versions: Sequence[int], concepts: Sequence[str] | None
+) -> dict[Axis, tuple[dict[int, float], str | None]]:
+    """By axis: each version's bound (unconditional before alternative, then the strictest), and the unit."""
+    found: dict[Axis, dict[int, tuple[bool, float]]] = {}
+    units: dict[Axis, str | None] = {}
+    for concept, scale, version, alternative, low, high, unit in store.connection.execute(
+        _GENERAL, (as_json(versions), _listed(concepts))
+    ):
+        for side, value in (("min", low), ("max", high)):
+            if value is None:
+                continue
+            axis: Axis = (concept, "min" if side == "min" else "max", scale)
+            place = (bool(alternative), -value if side == "min" else value)  # the smaller one is chosen
+            of_axis = found.setdefault(axis, {})
+            units.setdefault(axis, unit)
+            if version not in of_axis or place < of_axis[version]:
+                of_axis[version] = place
+    return {
+        axis: ({version: _rounded(_sign(axis) * place[1]) for version, place in of_axis.items()}, units[axis])
+        for axis, of_axis in found.items()
+    }
+
+
+def _sign(axis: Axis) -> int:
+    """-1 for a minimum, whose stored order is turned, else 1."""
+    return -1 if axis[1] == "min" else 1
 
 
 def _row(
     axis: Axis,
-    stated: dict[int, Limit],
-    trials: int,
+    bounds: dict[int, float],
+    unit: str | None,
+    facts: tuple[str, str | None, str | None],
     names: dict[int, str],
     own: Limit | None,
     asked: int | None,
 ) -> LandscapeRow:
     concept, side, scale = axis
-    some = next(iter(stated.values()))
-    bounds = {version: _bound(limit, side) for version, limit in stated.items()}
     values = sorted(bounds.values())
     q1, median, q3 = _quartiles(values)
-    counts: dict[float, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
+    counts = Counter(values)
     others = sorted(value for version, value in bounds.items() if version != asked)
+    far = [
+        (names[version], value) for version, value in bounds.items() if _outside(value, q1, q3, len(values))
+    ]
     return LandscapeRow(
-        concept, some.concept_name, some.category, side, scale, unit_words(some.unit, scale), trials, len(values),
-        values[0], q1, median, q3, values[-1], tuple(sorted(counts.items())),
-        tuple(sorted(((names[version], value) for version, value in bounds.items() if _outside(value, q1, q3, len(values))),
-                     key=lambda pair: (pair[1], pair[0]))),
-        None if own is None else _standing(own, side, others),
-        asked is not None and own is None,
+        concept, facts[0], facts[1], side, scale, unit_words(unit, scale), len(names), len(values), values[0], q1,
+        median, q3, values[-1], tuple(sorted(counts.items())), tuple(sorted(far, key=lambda pair: (pair[1], pair[0]))),
+        None if own is None else _standing(own, side, others), asked is not None and own is None,
     )  # fmt: skip
 
 
-def _bound(limit: Limit, side: Side) -> float:
-    value = limit.bound(side)
-    assert value is not None
-    return float(f"{value:.6g}")  # what unit conversion rounds is one value, not two
+def _rounded(value: float) -> float:
+    """To six digits: what unit conversion rounds is one value, not two."""
+    return float(f"{value:.6g}")
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -162,7 +211,9 @@ def _outside(value: float, q1: float, q3: float, stating: int) -> bool:
 
 def _standing(own: Limit, side: Side, others: Sequence[float]) -> Standing:
     """A higher minimum and a lower maximum are stricter."""
-    value = _bound(own, side)
+    stated = own.bound(side)
+    assert stated is not None
+    value = _rounded(stated)
     band = settings()[1].same_band * abs(value)
     below = bisect_left(others, value - band)
     above = len(others) - bisect_right(others, value + band)

@@ -254,11 +254,50 @@ CREATE TABLE threshold (             -- one item: what one mention says, and wha
 );
 CREATE INDEX threshold_version ON threshold(version_id, concept_id);
 CREATE INDEX threshold_criterion ON threshold(criterion_id);
-CREATE INDEX threshold_min ON threshold(concept_id, scale, min_value, version_id)
-  WHERE current = 1 AND min_value IS NOT NULL;
-CREATE INDEX threshold_max ON threshold(concept_id, scale, max_value, version_id)
-  WHERE current = 1 AND max_value IS NOT NULL;
-CREATE INDEX threshold_concept ON threshold(concept_id, version_id) WHERE current = 1;
+-- the bounds demanded of every patient, by value: these two cover the questions over all trials
+CREATE INDEX threshold_min ON threshold(concept_id, scale, min_value, version_id, alternative, canonical_unit, current, applies_if, holds_for)
+  WHERE current = 1 AND min_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
+CREATE INDEX threshold_max ON threshold(concept_id, scale, max_value, version_id, alternative, canonical_unit, current, applies_if, holds_for)
+  WHERE current = 1 AND max_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
+CREATE INDEX threshold_concept ON threshold(concept_id, section, version_id, current) WHERE current = 1;
+
+-- ------------------------------------------------------------------ screening (kb/screen_index.py)
+
+CREATE TABLE screen_literal (        -- a criterion is false if and only if all literals of one clause are
+  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  clause     INTEGER NOT NULL,
+  place      INTEGER NOT NULL,
+  size       INTEGER NOT NULL,       -- how many literals the clause has
+  concept_id TEXT NOT NULL,          -- '' for a fact; age, sex
+  scale      TEXT NOT NULL,          -- absolute, ULN, LLN, result, sex; ? where only the evaluation can say
+  low        REAL,                   -- true from low to high (in canonical units, or multiples) ...
+  high       REAL,
+  outside    INTEGER NOT NULL,       -- ... or, with 1, outside of them
+  sex        TEXT,                   -- only about this sex
+  timed      INTEGER NOT NULL,       -- the text sets a window
+  PRIMARY KEY (version_id, clause, place)
+) WITHOUT ROWID;
+CREATE INDEX screen_low ON screen_literal(concept_id, scale, low, version_id, timed, sex)
+  WHERE size = 1 AND outside = 0 AND low IS NOT NULL;
+CREATE INDEX screen_high ON screen_literal(concept_id, scale, high, version_id, timed, sex)
+  WHERE size = 1 AND outside = 0 AND high IS NOT NULL;
+CREATE INDEX screen_other ON screen_literal(concept_id, scale, outside, size, low, high, version_id, clause, timed, sex)
+  WHERE size > 1 OR outside = 1 OR scale = '?';
+
+CREATE TABLE screen_fact (           -- under which keys a patient's event could answer something
+  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  key        TEXT NOT NULL,
+  bare       TEXT NOT NULL,
+  PRIMARY KEY (key, version_id, bare)
+) WITHOUT ROWID;
+CREATE INDEX screen_fact_bare ON screen_fact(bare, version_id) WHERE bare != key;
+CREATE INDEX screen_fact_version ON screen_fact(version_id);
+
+CREATE TABLE screen_open (           -- how many criteria no value, result, age or sex can make true
+  version_id INTEGER PRIMARY KEY REFERENCES trial_version(id) ON DELETE CASCADE,
+  criteria   INTEGER NOT NULL
+);
+CREATE INDEX screen_open_few ON screen_open(criteria, version_id);
 
 -- ------------------------------------------------------------------ views
 

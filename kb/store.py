@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -165,7 +165,7 @@ class Store:
         self.mode = mode
         self.as_of = as_of
         self._lock = lock
-        self._bulk = False
+        self.held: dict[str, tuple[str, Any]] = {}  # indexes computed from this content (kb/kept_index.py)
         self._reader = TrialReader(connection)
         self._writer = TrialWriter(connection) if mode == "write" else None
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kb.kept_index import Arrays, kept_index
+from kb.store import Store
 from kb.terms import decode, encode, term_hash
 
 SAMPLE = 20_000
@@ -42,8 +44,13 @@ class Frequencies:
         return idf**IDF_EXPONENT
 
 
-def frequencies(connection: sqlite3.Connection) -> Frequencies:
-    """Count over the current versions; of a larger knowledge base, over an even sample of them."""
+def frequencies(store: Store) -> Frequencies:
+    """Counts over the current versions; of a larger knowledge base, over an even sample of them."""
+    arrays = kept_index(store, "words", lambda: _count(store.connection))
+    return Frequencies(int(arrays["documents"]), arrays["hashes"], arrays["counts"])
+
+
+def _count(connection: sqlite3.Connection) -> Arrays:
     total = connection.execute("SELECT count(*) FROM current_version").fetchone()[0]
     step = max(1, -(-total // SAMPLE))
     blobs = [
@@ -53,10 +60,9 @@ def frequencies(connection: sqlite3.Connection) -> Frequencies:
             (step,),
         )
     ]
-    if not blobs:
-        return Frequencies(0, np.zeros(0, np.uint32), np.zeros(0, np.int64))
-    hashes, counts = np.unique(np.concatenate([decode(blob)[0] for blob in blobs]), return_counts=True)
-    return Frequencies(len(blobs), hashes, counts)
+    found = [np.zeros(0, np.uint32), *(decode(blob)[0] for blob in blobs)]
+    hashes, counts = np.unique(np.concatenate(found), return_counts=True)
+    return {"documents": np.array(len(blobs)), "hashes": hashes, "counts": counts}
 
 
 def cosines(words: Sequence[str], blobs: Sequence[bytes], known: Frequencies) -> npt.NDArray[np.float64]:

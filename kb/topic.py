@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from harvest.model import Trial
 from kb.lines import name_key
-from kb.similarity import Finding, rarity
+from kb.similarity import Finding
 from kb.topics import topics_of
 from nlp.model import Extraction, Fact, leaves
 
@@ -159,17 +159,6 @@ def intervention_grade(one: Features, other: Features, finding: Finding) -> Grad
 
 def _listed(values: Iterable[str]) -> str:
     return ", ".join(sorted(values)[:3])
-
-
-def concept_weights(connection: sqlite3.Connection, trials: int) -> dict[str, float]:
-    """Rarity of each "section:concept" over the current versions."""
-    return {
-        f"{section}:{concept}": rarity(trials, count)
-        for section, concept, count in connection.execute(
-            "SELECT section, concept_id, count(DISTINCT version_id) FROM current_threshold"
-            " WHERE concept_id IS NOT NULL GROUP BY 1, 2"
-        )
-    }
 
 
 def concept_grade(one: Features, other: Features, weights: Mapping[str, float], unseen: float) -> Grade:

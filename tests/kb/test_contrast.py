@@ -165,10 +165,11 @@ def test_nearest_by_thresholds_ranks_the_nearest_first(some: Store) -> None:
 
 
 def test_the_kept_index_is_never_stale(some: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb.axes._KEPT_FROM", 1)
+    monkeypatch.setattr("kb.kept_index.KEPT_FROM", 1)
     first = axis_index(some)
     assert some.path.with_name(some.path.name + ".axes.npz").is_file()
-    again = axis_index(some)
+    with Store.open(some.path) as other:
+        again = axis_index(other)
     assert again.axes.keys() == first.axes.keys()
     some.put(*platelets_trial(9, value=20))
     assert len(axis_index(some).versions) == len(first.versions) + 1
