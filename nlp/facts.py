@@ -60,8 +60,9 @@ _REFERS = tuple(
 )
 _CUT = tuple(f" {word}" for word in ("and", "or", "with", "of", "to", "the", "a", "an", "for", "by"))
 _LOOSE_END = (" and/or", " and", " or", " etc", " including")
+_OPEN_BRACKET = "a bracket stands open: the phrase was cut apart"
 _CONDITION_LEFT = re.compile(r" (?:if|unless|whichever|provided that)\b")
-_SENTENCE_LEFT = re.compile(r"\.\s[A-Z][a-z]+\s")
+_SENTENCE_LEFT = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!vs)(?<!St)(?<!cf)\.\s[A-Z][a-z]+\s")
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
 _LOOSE = re.compile(r"(?:or|and|and/or)\b")
 _PREPOSITION = re.compile(
@@ -146,9 +147,9 @@ def frame(lower: str, start: int, end: int) -> Frame:
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without white space and loose punctuation at its ends."""
-    while start < end and text[start] in _TRIM:
+    while start < end and (text[start] in _TRIM or text[start] in ")]"):
         start += 1
-    while end > start and text[end - 1] in _TRIM:
+    while end > start and (text[end - 1] in _TRIM or text[end - 1] in "(["):
         end -= 1
     return start, end
 
@@ -214,6 +215,8 @@ def fact(
     if not _SAYING.search(words) or _says_nothing(words.lower()):
         return None
     why = _not_plain(words, words.lower(), _without(text, core, end, read) if read else words)
+    if why == _OPEN_BRACKET and text.count("(") != text.count(")"):
+        why = None  # the text itself lacks the other half
     if why is not None:
         return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(words.lower()))
@@ -239,8 +242,8 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
     if lower.endswith(_ANNOUNCES):
         return "refers to a list that was not found"
     if words.count("(") != words.count(")"):
-        return "a bracket stands open: the phrase was cut apart"
-    if lower.startswith(_REFERS) or lower.endswith(_CUT) or lower in ("positive", "negative"):
+        return _OPEN_BRACKET
+    if lower.startswith(_REFERS) or words.endswith(_CUT) or lower in ("positive", "negative"):
         return "a phrase that was cut apart, or refers to something else"
     if _CONDITION_LEFT.search(lower) or (". " in words and _SENTENCE_LEFT.search(words)):
         return "a condition or a sentence that was not resolved"
