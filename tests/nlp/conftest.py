@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def registry_texts(shared: Path) -> list[str]:
+    """The eligibility texts of all real registry records."""
+    path = shared / "data" / "registry" / "ctgov-v2-studies.jsonl.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    return [record["protocolSection"]["eligibilityModule"]["eligibilityCriteria"] for record in records]

@@ -1,0 +1,199 @@
+"""A sentence in, its thresholds out."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from nlp import lexicon
+from nlp.model import Item
+from nlp.pipeline import Extractor, build
+
+
+@functools.cache
+def extractor() -> Extractor:
+    return build()
+
+
+def items(text: str, section: str = "inclusion") -> list[Item]:
+    return list(extractor().extract(text, section).items)
+
+
+def short(item: Item) -> str:
+    """concept comparator numbers unit, as the tables below write them."""
+    numbers = list(item.values) if item.values else [n for n in (item.low, item.high) if n is not None]
+    if item.comparator == "=":
+        numbers = numbers[:1]
+    concept = item.concept or item.concept_text or "-"
+    said = "/".join(f"{number:g}" for number in numbers)
+    return " ".join(
+        str(part)
+        for part in (concept, item.comparator, said, item.relative_to or item.unit or "")
+        if part != ""
+    )
+
+
+ONE = [
+    ("Platelets ≥ 100 x 10^9/L", "plt >= 100 10*9/L"),
+    ("Platelets ≥ 50 × 109/L", "plt >= 50 10*9/L"),
+    ("Hemoglobin ≥ 60g/L", "hgb >= 60 g/L"),
+    ("ALT<2.5xULN", "alt < 2.5 ULN"),
+    ("ALT no more than 3 times the upper limit of normal (ULN)", "alt <= 3 ULN"),
+    ("ALT above the ULN", "alt > 1 ULN"),
+    ("SpO2 not less than 92%", "spo2 >= 92 %"),
+    ("creatinine not > 3 mg/dL", "scr <= 3 mg/dL"),
+    ("BMI 18 to 32 kg/m2", "bmi range 18/32 kg/m2"),
+    ("18 ≤ BMI ≤ 32 kg/m2", "bmi range 18/32 kg/m2"),
+    ("6.5 % < HbA1c < 11 %", "hba1c range 6.5/11 %"),
+    ("HbA1c > 7 % and not to exceed 10.5 %", "hba1c range 7/10.5 %"),
+    ("HbA1c > or = 7 %", "hba1c >= 7 %"),
+    ("HbA1c =/> 7 %", "hba1c >= 7 %"),
+    ("LVEF of 50% or more", "lvef >= 50 %"),
+    ("SpO2 greater than (>) 93 percent", "spo2 > 93 %"),
+    ("Age 18-65 years", "age range 18/65 a"),
+    ("Aged between 18 and 65 years old (inclusive)", "age range 18/65 a"),
+    ("18 years of age or older", "age >= 18 a"),
+    ("Patients under the age of 5", "age < 5 a"),
+    ("Minimum age: 18 years", "age >= 18 a"),
+    ("14≤ age < 18", "age range 14/18 a"),
+    ("Patient older than six months", "age > 6 mo"),
+    ("ECOG performance status 0, 1 or 2", "ecog set 0/1/2"),
+    ("NYHA class III or IV", "nyha set 3/4"),
+    ("life expectancy of at least 3 months", "life_expectancy >= 3 mo"),
+    ("QTc interval\\>480 ms", "qtc > 480 ms"),
+    ("T-score < -2.5", "t_score < -2.5"),
+    ("Prednisone (or equivalent) ≥ 7.5 mg/day and ≤ 60 mg/day", "prednisone_eq range 7.5/60 mg/d"),
+    ("serum creatinine > 300 micromol/L (3.39 mg/dL)", "scr > 300 umol/L"),
+    ("White blood cells ≥ 3,000/mm3", "wbc >= 3000 /uL"),
+    ("HBsAg positive", "hbsag positive"),
+    ("a negative blood pregnancy test", "pregnancy_test negative"),
+    ("HCV-RNA above the detection limit", "hcv_rna > LLOD"),
+]
+
+
+@pytest.mark.parametrize(("text", "reads"), ONE)
+def test_one_threshold(text: str, reads: str) -> None:
+    assert [short(item) for item in items(text)] == [reads]
+
+
+SEVERAL = [
+    ("ALT and AST ≤ 3 x ULN", ["alt <= 3 ULN", "ast <= 3 ULN"]),
+    (
+        "Alanine aminotransferase (ALT) or aspartate aminotransferase (AST) > 5 x ULN",
+        ["alt > 5 ULN", "ast > 5 ULN"],
+    ),
+    ("Liver dysfunction (>3x ULN SGOT / SGPT)", ["alt > 3 ULN", "ast > 3 ULN"]),
+    ("blood pressure > 160/90 mmHg", ["sbp > 160 mm[Hg]", "dbp > 90 mm[Hg]"]),
+    ("BMI < 18 or > 30 kg/m2", ["bmi < 18 kg/m2", "bmi > 30 kg/m2"]),
+    ("age less than 18 or more than 80", ["age < 18 a", "age > 80 a"]),
+    ("hemoglobin < 8.5 g/dL or > or = to 17 g/dL", ["hgb < 8.5 g/dL", "hgb >= 17 g/dL"]),
+    (
+        "positive for ANA, anti-dsDNA or anti-Smith antibodies",
+        ["ana positive", "anti_dsdna positive", "anti_sm positive"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "reads"), SEVERAL)
+def test_several_thresholds(text: str, reads: list[str]) -> None:
+    assert sorted(short(item) for item in items(text)) == sorted(reads)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Version 2022 of the guideline",
+        "CD19 positive cells of clone 4G7 on day 1",
+        "the 2019 European League Against Rheumatism criteria",
+        "protocols 2012-0112 and 2009-0976",
+        "Articles L. 1121-5 to L. 1121-8",
+        "at least one of the following",
+        "a sample size (n=20)",
+        "data from 10/01/2018 to 10/31/2019",
+        "pain rated on a 0-10 scale",
+    ],
+)
+def test_numbers_that_are_no_thresholds(text: str) -> None:
+    assert [
+        item for item in items(text) if item.low is not None or item.high is not None or item.values
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "event", "amount"),
+    [
+        ("stroke within 6 months prior to screening", "stroke", (6.0, "mo")),
+        (
+            "Treatment with any investigational drug within 90 days before enrolment",
+            "investigational drug",
+            (90.0, "d"),
+        ),
+        ("alcohol abuse within the past year", "alcohol abuse", (1.0, "a")),
+        ("Within the past 3 months, a myocardial infarction", "myocardial infarction", (3.0, "mo")),
+    ],
+)
+def test_windows_govern_their_event(text: str, event: str, amount: tuple[float, str]) -> None:
+    (item,) = [item for item in items(text, "exclusion") if item.comparator == "within"]
+    assert (item.high, item.unit) == amount
+    assert event in (item.concept_text or "")
+    assert item.window is not None
+    assert (item.window.value, item.window.unit) == amount
+
+
+def test_a_lost_comparator_is_flagged_and_not_invented() -> None:
+    (item,) = items("SpO2 94 %")
+    assert (item.comparator, item.low, item.high) == ("=", 94.0, 94.0)
+    assert item.flags == ("lost_comparator",)
+
+
+def test_an_implausible_value_is_flagged_and_kept() -> None:
+    (item,) = items("Hb ≥ 90 g/dL")
+    assert (item.low, item.unit) == (90.0, "g/dL")
+    assert "implausible_value" in item.flags
+
+
+def test_a_restated_bound_is_one_item() -> None:
+    (item,) = items("triglycerides > 400 mg/dL (> 4.52 mmol/L)")
+    assert (item.low, item.unit) == (400.0, "mg/dL")
+    assert "restated_unit" in item.flags
+    assert item.value_text.endswith("4.52 mmol/L")
+
+
+def test_an_unknown_concept_keeps_its_threshold_with_its_text() -> None:
+    (item,) = items("Kwx Line Test at 60 dBA under earphones ≥ 85%")
+    assert item.concept is None
+    assert (item.concept_text or "").startswith("Kwx Line Test")
+    assert (item.comparator, item.low, item.unit) == (">=", 85.0, "%")
+
+
+def test_a_number_without_a_concept_is_never_lost() -> None:
+    (item,) = items("≥ 12 mg/L")
+    assert item.concept_text is None
+    assert item.low == 12.0
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "reads"),
+    [(rule.id, text, reads) for rule in lexicon.load_rules() for text, reads in rule.examples],
+)
+def test_each_rule_reads_its_examples(rule: str, text: str, reads: str) -> None:
+    """An example's reading is "concept comparator numbers unit"; the first item must agree with it."""
+    words = reads.split()
+    numbers = [float(number) for word in words for number in word.split(",") if _is_number(number)]
+    unit = words[-1]
+    found = items(text)
+    assert any(item.rule == rule for item in found), [item.rule for item in found]
+    item = next(item for item in found if item.rule == rule)
+    said = list(item.values) if item.values else sorted({n for n in (item.low, item.high) if n is not None})
+    assert said == sorted(numbers)
+    if unit != "null" and not _is_number(unit.split(",")[0]):
+        assert unit in (item.unit, item.relative_to)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
