@@ -257,7 +257,7 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
 def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
     if ("riteri" in text or "RITERI" in text or "ulnerable" in text) and _NOTE.match(text):
         return "note"
-    if rank >= 2:
+    if rank >= 2 and not _DEMAND.search(text):
         return "heading"
     if text.lower().strip(" *_") == "and":
         return "note"  # a lone "AND" between criteria says what holds anyway; a lone "OR" does not

@@ -27,6 +27,8 @@ _OPENS_LIST = re.compile(
     re.IGNORECASE,
 )
 _MEASURES = re.compile(r"\bfunctions?\b|\bvalues?\b|\bparameters?\b|\blaborator|\bmarrow\b", re.IGNORECASE)
+# Words that make a line a demand or a condition on people, not the heading of a part about them.
+_CLAUSE = re.compile(r"\b(?:if|must|should|agrees?|uses?|using|aged?|ages|years)\b", re.IGNORECASE)
 _PAIR = re.compile(r"\b(?:either|both)(?: of the following)?\s*[:：]$", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _UNFINISHED = re.compile(r"(?:[;；,，、]|\b(?:and|or|AND|OR|and/or))$")
@@ -248,9 +250,10 @@ class Outline:
             rank = 0
             if self.entries[index].enum is None and (colon or self._heads_alone(index)):
                 rank = 1
-                if len(text) <= 120 and text.isupper() and len(text) > 5:
+                numberless = colon or not _DIGIT.search(text)  # "DM 1-2" is no heading
+                if len(text) <= 120 and text.isupper() and len(text) > 5 and numberless:
                     rank = 3
-                elif len(text) <= 120 and names_people(text):
+                elif len(text) <= 120 and not _CLAUSE.search(text) and names_people(text):
                     rank = 2
             if not colon and rank == 1:
                 rank = 0
@@ -265,7 +268,7 @@ class Outline:
         after = self.entries[index + 1]
         if not is_title(self.texts[index], listed=bool(after.bullet or after.enum)):
             return False
-        if after.bullet or after.enum or (self.colons[index + 1] and entry.gap == after.gap):
+        if after.bullet or after.enum or (self.colons[index + 1] and after.gap and (entry.gap or index == 0)):
             return True
         return entry.gap and after.gap and not self.double_spaced and names_people(self.texts[index])
 

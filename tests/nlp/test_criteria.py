@@ -380,3 +380,16 @@ def test_language(text: str, expected: str) -> None:
 def test_wrong_section_is_refused() -> None:
     with pytest.raises(ValueError, match="section must be"):
         parse("x", "both")
+
+
+@pytest.mark.parametrize("text", ["Males Ages between 18-60 years old", "Women < 50 years:", "DM 1-2"])
+def test_a_line_about_people_that_demands_something_is_no_heading(text: str) -> None:
+    nodes = parse(f"{text}\n\n* Normal ECG\n* Consent\n", "inclusion")
+    assert nodes[0].kind == "criterion"
+
+
+def test_a_condition_on_women_ends_with_its_paragraph() -> None:
+    raw = "Adult\nIf female, must meet one of the following conditions:\n\nSterile or\nOn the pill\n\nConsent\nMale\n"
+    nodes = by_path(raw)
+    assert list(nodes) == ["1", "2", "2.1", "2.2", "3", "4"]
+    assert (nodes["2.1"].population, nodes["3"].population) == ("Female participants", None)
