@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -19,6 +20,9 @@ from nlp.model import Item
 
 # Two numbers that differ by less than this are one bound said in two units (50000 /uL, 50 10*9/L).
 TOLERANCE = 1e-9
+# An age as the registry states it: "18 Years".
+REGISTRY_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day)s?", re.IGNORECASE)
+REGISTRY_AGE_UNITS = {"year": "a", "month": "mo", "week": "wk", "day": "d"}
 _SYMBOLS = {"(": ">", "[": ">=", ")": "<", "]": "<="}
 _TIME_DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0}
 _QUALITATIVE = {"positive": True, "detectable": True, "negative": False, "undetectable": False}

@@ -13,6 +13,7 @@ from harvest.model import Arm, Intervention, MeshTerm, Sponsor, Trial
 from kb.eligible import eligible_ranges
 from kb.errors import TrialNotFound
 from kb.lines import item_key, line_hash, name_key
+from kb.screen_index import index_version
 from kb.terms import encode, terms, trial_text
 from kb.topics import topics_of
 from nlp.model import (
@@ -105,6 +106,7 @@ class TrialWriter:
         )
         self._links(version_id, trial)
         self._criteria(version_id, extraction)
+        index_version(self.connection, version_id, trial, extraction)
         self.choose_current(trial.source_id)
         if row is not None:
             return "reread"

@@ -9,22 +9,19 @@ age and sex are criteria of the section ``registry``.
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from kb.evaluate import Answer, Finding, evaluate_criterion
-from kb.leaf_item import Knowledge, Range, age_range, lies_within
+from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, Knowledge, Range, age_range, lies_within
 from kb.patient import Patient, answer_key, event_key
 from kb.review import reviewed
 from kb.rows import TrialReader
 from nlp.model import Criterion, Extraction, Span
 
 Status = Literal["eligible", "not eligible", "undetermined"]
-REGISTRY_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day)s?", re.IGNORECASE)
-REGISTRY_AGE_UNITS = {"year": "a", "month": "mo", "week": "wk", "day": "d"}
 
 
 @dataclass(frozen=True, slots=True)

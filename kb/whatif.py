@@ -19,10 +19,10 @@ from kb.cohort_sql import Conditions
 from kb.eligible import Eligible, eligible_ranges
 from kb.errors import BadQuestion
 from kb.leaf_fact import applies
-from kb.leaf_item import Knowledge, needed
+from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, Knowledge, needed
 from kb.patient import Patient
 from kb.patient_formats import Catalogue
-from kb.screen import REGISTRY_AGE, REGISTRY_AGE_UNITS, TrialCriteria
+from kb.screen import TrialCriteria
 from nlp.model import Item, Leaf, leaves
 
 _CHANGE = re.compile(r"(?P<name>.+?)\s*(?P<sign>>=|<=|≥|≤|>|<)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>.*)")

@@ -1,0 +1,253 @@
+"""What a patient's values decide in SQL, over all trials at once, without reading a criterion.
+
+:func:`statuses` gives the same answer for every trial as :func:`kb.screen.screen_trial` does: the index
+rules out what a false clause rules out, and only the trials in which something else could matter (an
+event of the patient's, a value that the index does not hold, a reviewer's decision, no open criterion at
+all) are evaluated whole.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kb.leaf_item import Knowledge, age_range
+from kb.patient import Measurement, Patient, event_key, event_query
+from kb.screen import Status, read_trial, screen_trial
+from kb.screen_index import OPAQUE
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The answer of every version, the versions that had to be evaluated whole, and for those that are
+    ruled out by single limits only: (how many, the largest distance as a share of the limit)."""
+
+    statuses: Mapping[int, Status]
+    evaluated: frozenset[int]
+    distance: Mapping[int, tuple[int, float]]
+
+    def counts(self) -> dict[Status, int]:
+        """How many trials are eligible, undetermined, not eligible."""
+        found: dict[Status, int] = {"eligible": 0, "undetermined": 0, "not eligible": 0}
+        for status in self.statuses.values():
+            found[status] += 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One value of the patient's on one scale of a concept: literals are judged against it."""
+
+    concept: str
+    scale: str
+    value: float
+    dated: bool
+
+
+def statuses(
+    connection: sqlite3.Connection,
+    versions: Iterable[int],
+    patient: Patient,
+    knowledge: Knowledge,
+    canonical: Mapping[str, str | None],
+) -> Overview:
+    """The answer of each version. ``canonical`` gives each concept's canonical unit (UCUM)."""
+    chosen = set(versions)
+    if patient.answers or patient.populations:
+        return _whole(connection, chosen, patient, knowledge)
+    known, doubtful = _known(patient, knowledge, canonical)
+    sex = patient.sex
+    ruled_out: dict[int, list[float]] = {}
+    for one in known:
+        _single_limits(connection, one, sex, ruled_out)
+    out = set(ruled_out) | _long_clauses(connection, known, sex)
+    candidates = _opaque(connection, known, doubtful) - out
+    candidates |= _by_events(connection, patient) | _reviewed(connection)
+    candidates |= {
+        row[0] for row in connection.execute("SELECT version_id FROM screen_open WHERE criteria = 0")
+    } - out
+    candidates &= chosen
+    found: dict[int, Status] = dict.fromkeys(chosen, "undetermined")
+    found.update(dict.fromkeys(out & chosen, "not eligible"))
+    for version in candidates:
+        found[version] = screen_trial(read_trial(connection, version), patient, knowledge).status
+    distance = {
+        version: (len(misses), max(misses))
+        for version, misses in ruled_out.items()
+        if found.get(version) == "not eligible"
+    }
+    return Overview(found, frozenset(candidates), distance)
+
+
+def _whole(
+    connection: sqlite3.Connection, chosen: set[int], patient: Patient, knowledge: Knowledge
+) -> Overview:
+    """Without the index: a person's answers and cohorts can bear on any criterion."""
+    found = {
+        version: screen_trial(read_trial(connection, version), patient, knowledge).status
+        for version in chosen
+    }
+    return Overview(found, frozenset(chosen), {})
+
+
+def _known(
+    patient: Patient, knowledge: Knowledge, canonical: Mapping[str, str | None]
+) -> tuple[list[_Known], set[str]]:
+    """The values the index can be asked with, and the concepts on which it cannot."""
+    by_asked: dict[str, list[Measurement]] = {}
+    for concept, measurements in patient.measurements.items():
+        for asked in (concept, *knowledge.broader.get(concept, ())):
+            by_asked.setdefault(asked, []).extend(measurements)
+    known: list[_Known] = []
+    doubtful: set[str] = set()
+    by_asked.pop("age", None)  # an age is no measurement, but the patient's own field
+    for asked, found in by_asked.items():
+        one = found[0]
+        simple = len(found) == 1 and not (
+            one.comparator or one.multiple_of or one.specimen or one.lod is not None or asked in knowledge.of_something
+            or (one.day is not None and one.day > patient.as_of)
+        )  # fmt: skip
+        if not simple:
+            doubtful.add(asked)
+            continue
+        dated = one.day is not None
+        if one.result is not None:
+            known.append(_Known(asked, "result", float(one.result in ("positive", "detectable")), dated))
+        if one.value is not None:
+            known.extend(_numbers(asked, one, one.value, dated, knowledge, canonical.get(asked)))
+    for collective, members in knowledge.members.items():
+        if collective not in by_asked and any(member in by_asked for member in members):
+            doubtful.add(collective)
+    age = age_range(patient, "a", knowledge)
+    if age is not None and age[0].low == age[0].high:
+        known.append(_Known("age", "absolute", age[0].low, False))
+    elif age is not None:
+        doubtful.add("age")
+    if patient.sex is not None:
+        known.append(_Known("sex", "sex", float(patient.sex == "female"), False))
+    return known, doubtful
+
+
+def _numbers(
+    asked: str, one: Measurement, value: float, dated: bool, knowledge: Knowledge, unit: str | None
+) -> list[_Known]:
+    found = []
+    for scale, limit in (("ULN", one.uln), ("LLN", one.lln)):
+        if limit is not None and limit > 0:
+            found.append(_Known(asked, scale, value / limit, dated))
+    bare = [each is None or each in ("", "1") or each.startswith("{") for each in (one.unit, unit)]
+    if one.unit == unit or all(bare):
+        found.append(_Known(asked, "absolute", value, dated))
+    elif one.unit is not None and unit is not None:
+        converted = knowledge.units.convert(value, one.unit, unit, asked)
+        if converted is not None:
+            found.append(_Known(asked, "absolute", converted, dated))
+    return found
+
+
+def _about(sex: str | None) -> str:
+    return "sex IS NULL" if sex is None else f"(sex IS NULL OR sex = '{sex}')"
+
+
+def _single_limits(
+    connection: sqlite3.Connection, one: _Known, sex: str | None, ruled_out: dict[int, list[float]]
+) -> None:
+    """Trials with a limit on the wrong side of the value, and how far it is."""
+    timed = "AND timed = 0" if one.dated else ""
+    for side, sign in (("low", ">"), ("high", "<")):
+        rows = connection.execute(
+            f"SELECT version_id, {side} FROM screen_literal INDEXED BY screen_{side} WHERE concept_id = ? AND scale = ?"
+            f" AND {side} {sign} ? AND size = 1 AND outside = 0 AND {side} IS NOT NULL {timed} AND {_about(sex)}",
+            (one.concept, one.scale, one.value),
+        )
+        for version, limit in rows:
+            away = (
+                math.inf
+                if one.scale in ("result", "sex")
+                else abs(one.value - limit) / max(abs(limit), 1e-12)
+            )
+            ruled_out.setdefault(version, []).append(away)
+
+
+_VIOLATED = (
+    "((outside = 0 AND ((low IS NOT NULL AND low > :value) OR (high IS NOT NULL AND high < :value)))"
+    " OR (outside = 1 AND (low IS NULL OR low <= :value) AND (high IS NULL OR high >= :value)))"
+)
+
+
+def _long_clauses(connection: sqlite3.Connection, known: Sequence[_Known], sex: str | None) -> set[int]:
+    """Trials with a clause of several literals, or one on an excluded range, all of which are false."""
+    false: dict[tuple[int, int], int] = {}
+    sizes: dict[tuple[int, int], int] = {}
+    for one in known:
+        timed = "AND timed = 0" if one.dated else ""
+        for version, clause, size in connection.execute(
+            "SELECT version_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
+            f" AND scale = :scale AND (size > 1 OR outside = 1 OR scale = '?') AND {_VIOLATED} {timed} AND {_about(sex)}",
+            {"concept": one.concept, "scale": one.scale, "value": one.value},
+        ):
+            key = (version, clause)
+            false[key] = false.get(key, 0) + 1
+            sizes[key] = size
+    return {version for (version, clause), count in false.items() if count == sizes[version, clause]}
+
+
+def _opaque(connection: sqlite3.Connection, known: Sequence[_Known], doubtful: set[str]) -> set[int]:
+    """Trials in which a value could make a criterion false in a way that the index does not hold."""
+    found: set[int] = set()
+    for concept in {one.concept for one in known} | doubtful:
+        found.update(
+            row[0]
+            for row in connection.execute(
+                "SELECT version_id FROM screen_literal INDEXED BY screen_other WHERE concept_id = ? AND scale = ?"
+                " AND (size > 1 OR outside = 1 OR scale = '?')",
+                (concept, OPAQUE),
+            )
+        )
+    for concept in doubtful:
+        found.update(
+            row[0]
+            for row in connection.execute(
+                "SELECT version_id FROM screen_literal WHERE concept_id = ?", (concept,)
+            )
+        )
+    for one in known:
+        if one.dated:
+            found.update(
+                row[0]
+                for row in connection.execute(
+                    "SELECT version_id FROM screen_literal WHERE concept_id = ? AND timed = 1", (one.concept,)
+                )
+            )
+    return found
+
+
+def _by_events(connection: sqlite3.Connection, patient: Patient) -> set[int]:
+    """Trials that ask about an event of the patient's, under any of its keys."""
+    keys: set[str] = set()
+    for event in patient.events:
+        query = event_query(event.name)
+        keys |= {event_key(event.name), query.key, query.bare}
+    found: set[int] = set()
+    for key in keys:
+        for column in ("key", "bare"):
+            found.update(
+                row[0]
+                for row in connection.execute(
+                    f"SELECT version_id FROM screen_fact WHERE {column} = ?", (key,)
+                )
+            )
+    return found
+
+
+def _reviewed(connection: sqlite3.Connection) -> set[int]:
+    """Trials with a line that a reviewer decided on: the index was made before."""
+    return {
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT k.version_id FROM review r JOIN line l ON l.hash = r.line_hash JOIN criterion k"
+            " ON k.line_id = l.id WHERE r.undone_at IS NULL"
+        )
+    }
