@@ -149,7 +149,12 @@ class CountReading(Reading):
             return None
         if right is None:
             return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
-        return Link(None, right.start, right.end)
+        return Link(self._countable(right), right.start, right.end, right.lexeme)
+
+    def _countable(self, link: Link) -> str | None:
+        """The link's concept, if that is one that is counted ("prior lines", "migraine days")."""
+        facts = self.vocabulary.concepts.get(link.concept or "")
+        return facts.id if facts is not None and facts.entity_type == "Count" else None
 
     def _counted_of(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
         """ "at least 2 of the 3 signs": a part of a set that the text counts."""
