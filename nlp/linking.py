@@ -134,6 +134,8 @@ class Linker:
         """The concept of the ``k`` lexeme if the value can bound it."""
         relative = value.relative
         unit = value.ucum
+        if unit == "%" and relative in ("ULN", "LLN", "baseline"):
+            unit = None  # "creatinine above 120 % of the ULN": a share of a limit is no unit of its own
         concept = self.resolve(at, unit, relative)
         if concept is None:
             return None
