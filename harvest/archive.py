@@ -191,7 +191,7 @@ class Archive:
         if head is not None and same and origin != "history":
             self._seen(head, raw.fetched_at, data_version, prepared.validators, run)
             return "unchanged" if head.vanished_at is None else "changed"
-        record = self._append(prepared, run, origin)
+        record = (None if head is None else self._known(prepared)) or self._append(prepared, run, origin)
         if registry_version is not None:
             self.connection.execute(
                 "INSERT OR IGNORE INTO history_entry VALUES (?, ?, ?, ?, ?)",
@@ -213,14 +213,17 @@ class Archive:
             return "new"
         return "drifted" if head.version == prepared.version and head.vanished_at is None else "changed"
 
-    def _append(self, prepared: Prepared, run: int, origin: Origin) -> int:
+    def _known(self, prepared: Prepared) -> int | None:
+        """The record with the same content, where the trial had it before."""
         raw = prepared.raw
         known = self.connection.execute(
             "SELECT id FROM record WHERE source = ? AND source_id = ? AND version = ? AND rest = ?",
             (raw.source, raw.source_id, prepared.version, prepared.rest),
         ).fetchone()
-        if known:
-            return int(known[0])
+        return int(known[0]) if known else None
+
+    def _append(self, prepared: Prepared, run: int, origin: Origin) -> int:
+        raw = prepared.raw
         self.put_blob(raw.sha256, raw.body)
         cursor = self.connection.execute(
             "INSERT INTO record (source, source_id, sha256, version, rest, url, media_type, fetched_at,"

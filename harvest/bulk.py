@@ -18,6 +18,7 @@ from harvest.archive import Archive
 from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
+from harvest.redact import may_hold_mail
 from harvest.refresh import REPORTED, Report, make_report
 from harvest.sources import clinconnect, ctgov_record
 from harvest.sources.base import Prepared
@@ -159,11 +160,11 @@ def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prep
     if piece.is_html:
         yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
         return
-    may_hold_mail = b"@" in piece.body or b"\\u0040" in piece.body
+    look_for_mail = may_hold_mail(piece.body)
     for where, record in records(piece):
         try:
             prepared = ctgov_record.prepare(
-                record, where=where, keep_contacts=keep_contacts, may_hold_mail=may_hold_mail
+                record, where=where, keep_contacts=keep_contacts, look_for_mail=look_for_mail
             )
         except InvalidTrialId as error:
             raise UnexpectedShape(f"{where}: {error}", piece.body, where) from error

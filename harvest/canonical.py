@@ -27,7 +27,10 @@ from harvest.errors import UnexpectedShape
 # contacts are not stored at all.
 UNVERSIONED_MODULES = frozenset({"contactsLocationsModule"})
 
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+# What was decoded from JSON, or built like it, holds no circle: not looking for one is a third faster.
+_encoder = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 
 
 def sha256(body: bytes) -> str:

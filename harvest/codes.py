@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 FIELDS = ("status", "phase", "sex", "study_type")
@@ -35,6 +35,7 @@ def _fold(token: str) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def canonical(field: str, token: str) -> tuple[str, bool]:
     """``(token, known)``: the canonical token, or the token as it stands and False.
 

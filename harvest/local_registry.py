@@ -371,14 +371,21 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug(format, *args)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away (or was killed, in the tests) is a line in the log."""
+        log.info("request of %s failed", client_address, exc_info=True)
+
+
 class LocalRegistry:
     """A running registry on 127.0.0.1; a context manager. ``url`` is its address."""
 
     def __init__(self, holdings: Holdings, *, plan: FaultPlan | None = None, port: int = 0) -> None:
         self.registry = Registry(holdings, plan)
         handler = type("Handler", (_Handler,), {"registry": self.registry})
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property

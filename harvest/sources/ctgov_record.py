@@ -36,7 +36,7 @@ def prepare(
     fetched_at: str | None = None,
     data_timestamp: str | None = None,
     keep_contacts: bool = False,
-    may_hold_mail: bool = True,
+    look_for_mail: bool = True,
 ) -> Prepared:
     """A decoded v2 record -> what the archive stores. ``record`` is changed: its contacts are removed.
 
@@ -46,7 +46,7 @@ def prepare(
     if not isinstance(record, dict):
         raise UnexpectedShape(f"{where}: a {type(record).__name__}, not a ClinicalTrials.gov v2 record")
     identifier = _identifier(record, where)
-    removed = () if keep_contacts else redact(record, may_hold_mail=may_hold_mail)
+    removed = () if keep_contacts else redact(record, look_for_mail=look_for_mail)
     body, version, rest = canonical_record(record)
     trial = trial_of(record, version, where)
     raw = RawRecord(
