@@ -117,6 +117,15 @@ def find(store: Store, query: str, units: UnitConverter, *, limit: int = 50) -> 
     return Findings(len(rows), found, tuple(dict.fromkeys(compiler.concepts)))
 
 
+def matching(store: Store, query: str, units: UnitConverter) -> list[int]:
+    """The versions that answer ``query``, in no order and with nothing loaded. Raises QueryInvalid."""
+    clause, values = _Compiler(store, query, units).clause(parse(query))
+    return [
+        row[0]
+        for row in store.connection.execute(f"SELECT v.id FROM current_version v WHERE {clause}", values)
+    ]
+
+
 def parse(query: str) -> Node:
     """The query's tree. Raises QueryInvalid."""
     if not query.strip():

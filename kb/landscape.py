@@ -98,7 +98,7 @@ def landscape_of(
     if asked is not None:
         limits = axis_limits(load_limits(store.connection, [asked], concepts))
         own = {axis: limit for (axis, population), limit in limits.items() if population is None}
-    lines = load_trial_lines(store.connection, versions)
+    lines = load_trial_lines(store.connection, versions, count_unread=False)
     names = {version: line.trial for version, line in lines.items()}
     facts = {
         row[0]: row[1:]

@@ -195,11 +195,15 @@ class TrialLine:
     url: str
 
 
-def load_trial_lines(connection: sqlite3.Connection, version_ids: Iterable[int]) -> dict[int, TrialLine]:
-    """The trials of these versions, by version id. ``unread`` counts demands that were not read."""
+def load_trial_lines(
+    connection: sqlite3.Connection, version_ids: Iterable[int], *, count_unread: bool = True
+) -> dict[int, TrialLine]:
+    """The trials of these versions, by version id. ``unread`` counts demands that were not read; without
+    ``count_unread`` it is 0, which saves reading the criteria of a whole subject."""
+    unread = "(SELECT coalesce(sum(k.unread), 0) FROM criterion k WHERE k.version_id = v.id)"
     rows = connection.execute(
         "SELECT t.source_id, v.id, v.title, t.source, v.status, v.version_date, v.data_timestamp, v.synthetic,"
-        " v.reconstruction, (SELECT coalesce(sum(k.unread), 0) FROM criterion k WHERE k.version_id = v.id), v.url"
+        f" v.reconstruction, {unread if count_unread else 0}, v.url"
         " FROM trial_version v JOIN trial t ON t.id = v.trial_id WHERE v.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(version_ids)),),
     )

@@ -68,5 +68,5 @@ def search(store: Store, words: str, *, limit: int = 20, versions: Sequence[int]
             f'{words!r} is no full-text query ({error}); plain words, or FTS5: "liver function", hepat*, A OR B',
             1,
         ) from error
-    lines = load_trial_lines(store.connection, {row[0] for row in rows})
+    lines = load_trial_lines(store.connection, {row[0] for row in rows}, count_unread=False)
     return [Hit(lines[row[0]], *row[1:]) for row in rows]

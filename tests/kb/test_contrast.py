@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.axes import axis_index, build_axis_index
@@ -134,6 +134,7 @@ def test_the_rows_add_up_to_the_similarity(some: Store) -> None:
     assert 0 <= found.similarity < 1
 
 
+@settings(deadline=None, max_examples=40)  # each example writes two knowledge bases in memory
 @given(st.floats(1, 1000), st.floats(1, 1000))
 def test_similarity_is_bounded_and_symmetric(one: float, other: float) -> None:
     index = build_axis_index(_memory())
