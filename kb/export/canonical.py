@@ -18,8 +18,9 @@ import jsonschema
 
 from harvest.model import Arm, Intervention, MeshTerm, Sponsor, Trial
 from kb.export.errors import NotCanonical
-from kb.export.model import Context, Rendered, Review, TrialRecord, judge
+from kb.export.model import Context, Rendered, TrialRecord, judge
 from kb.export.notices import notices
+from kb.review import Review
 from nlp.model import Criterion, Item, expression_from_json
 
 SCHEMA_VERSION = "1.0"

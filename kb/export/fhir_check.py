@@ -30,7 +30,7 @@ _METRIC = r"(?:m\[Hg\]|m\[H2O\]|mol|eq|osm|kat|Cel|Pa|Hz|Bq|Gy|Sv|bar|cal|U|\[iU
 _PREFIX = r"(?:da|[YZEPTGMkhdcmunpfazy])?"
 _FIXED = (
     r"(?:10\*|10\^|%|\[ppth\]|\[ppm\]|\[pH\]|\[HPF\]|\[LPF\]|\[GPL'U\]|\[MPL'U\]|\[APL'U\]|\[in_i\]|\[ft_i\]|\[lb_av\]|\[oz_av\]"
-    r"|\[degF\]|\[drp\]|\[diop\]|\[foz_us\]|\[mi_i\]|\[ppb\]|\[wood'U\]|dyn|dB|min|h|d|wk|mo|a|deg|\d+)"
+    r"|\[degF\]|\[drp\]|\[diop\]|\[p'diop\]|\[foz_us\]|\[mi_i\]|\[ppb\]|\[wood'U\]|dyn|dB|min|h|d|wk|mo|a|deg|\d+)"
 )
 _COMPONENT = rf"(?:(?:{_FIXED}|{_PREFIX}{_METRIC})(?:[+-]?\d+)?(?:\{{[!-z|~]*\}})?|\{{[!-z|~]*\}})"
 _TERM = rf"/?{_COMPONENT}(?:[./]{_COMPONENT})*"

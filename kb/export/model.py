@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from harvest.model import Trial
+from kb.review import Review
 from nlp.model import Criterion, Expression, Fact, Item, Leaf, Span, Unread, leaves
 
 Outcome = Literal["whole", "degraded", "dropped"]
@@ -31,28 +32,10 @@ class ConceptFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """What a person decided about one item of one line, as the knowledge base keeps it.
-
-    ``line_hash`` and ``item_key`` say which item of which line; ``verdict`` is correct, wrong, corrected or
-    missed; ``corrected`` is the item as it should be read; ``undone_at`` is set when it was taken back.
-    """
-
-    reviewer: str
-    reviewed_at: str
-    line_hash: str
-    item_key: str
-    verdict: str
-    reason: str | None = None
-    section: str | None = None
-    corrected: Mapping[str, Any] | None = None
-    undone_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial with everything that was read in its eligibility text: the input of every export.
 
+    ``items`` and ``criteria`` have the reviewers' decisions applied, ``reviews`` says what these were.
     ``vocabulary`` is the digest of the vocabulary that read it; ``data_timestamp`` and ``fetched_at``
     are the registry's and the harvest's times (ISO 8601).
     """

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kb.concepts import UnitConverter, load_concepts
-from kb.export.model import ConceptFacts, Context, Options, Review, TrialRecord
+from kb.export.model import ConceptFacts, Context, Options, TrialRecord
+from kb.lines import line_hash
+from kb.review import all_reviews, reviewed
 from kb.store import Store
 
 
@@ -43,11 +45,13 @@ def select(store: Store, trial_ids: Sequence[str] | None) -> list[int]:
 
 def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
     """The versions as records, in this order, one in memory at a time."""
+    decided = all_reviews(store.connection, undone=True)
     for version in versions:
         row = store.connection.execute(
             "SELECT data_timestamp, fetched_at FROM trial_version WHERE id = ?", (version,)
         ).fetchone()
-        extraction = store.extraction(version)
+        extraction, _ = reviewed(store.connection, store.extraction(version))
+        hashes = {line_hash(criterion.text) for criterion in extraction.criteria}
         yield TrialRecord(
             trial=store.trial(version),
             items=extraction.items,
@@ -55,21 +59,8 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
             vocabulary=extraction.vocabulary,
             data_timestamp=row[0],
             fetched_at=row[1],
-            reviews=tuple(_reviews(store.connection, version)),
+            reviews=tuple(review for review in decided if review.line_hash in hashes),
         )
-
-
-def _reviews(connection: sqlite3.Connection, version: int) -> Iterator[Review]:
-    """The reviews of the lines that this version's criteria consist of."""
-    for reviewer, at, line, key, verdict, reason, section, corrected, undone in connection.execute(
-        "SELECT DISTINCT r.reviewer, r.reviewed_at, r.line_hash, r.item_key, r.verdict, r.reason, r.section,"
-        " r.corrected, r.undone_at FROM review r JOIN line l ON l.hash = r.line_hash"
-        " JOIN criterion k ON k.line_id = l.id WHERE k.version_id = ?"
-        " ORDER BY r.line_hash, r.item_key, r.reviewed_at, r.id",
-        (version,),
-    ):
-        given = json.loads(corrected) if corrected else None
-        yield Review(reviewer, at, line, key, verdict, reason, section, given, undone)
 
 
 def context(

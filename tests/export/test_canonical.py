@@ -11,7 +11,8 @@ import pytest
 
 from kb.export.canonical import SCHEMA_VERSION, Canonical, dump, read_records, record_to_json, schema
 from kb.export.errors import NotCanonical
-from kb.export.model import Context, Review, TrialRecord
+from kb.export.model import Context, TrialRecord
+from kb.review import Review
 from nlp import model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,9 @@ def test_a_record_comes_back_as_it_was(record: TrialRecord, context: Context) ->
 
 
 def test_reviews_come_back(record: TrialRecord, context: Context) -> None:
-    review = Review("R. Eader", "2026-11-01T10:00:00Z", "ab", "k1", "corrected", corrected={"low": 60})
+    review = Review(
+        "R. Eader", "2026-11-01T10:00:00Z", "ab", "k1", "corrected", "the line", corrected={"low": 60}
+    )
     reviewed = replace(record, reviews=(review,))
     assert list(read_records(text_of(reviewed, context).splitlines())) == [reviewed]
 

@@ -9,7 +9,9 @@ import pytest
 from kb.errors import TrialNotFound
 from kb.export import source
 from kb.export.canonical import Canonical, read_records
-from kb.export.model import Context, Options, Review, TrialRecord
+from kb.export.model import Context, Options, TrialRecord
+from kb.lines import line_hash
+from kb.review import Review, put_review
 from kb.store import Store
 
 
@@ -52,18 +54,25 @@ def test_context_knows_registry_time_and_that_it_is_synthetic(db: Path) -> None:
     assert made.concepts["plt"].loinc[0] == "777-3"
 
 
-def test_reviews_of_its_lines_travel_with_a_trial(db: Path) -> None:
-    with Store.open(db, "write") as store, store.transaction() as connection:
-        line = connection.execute("SELECT hash FROM line ORDER BY id LIMIT 1").fetchone()[0]
-        connection.execute(
-            "INSERT INTO review(reviewer, reviewed_at, line_hash, item_key, verdict)"
-            " VALUES ('R. Eader', '2026-11-01T10:00:00Z', ?, 'k', 'correct')",
-            (line,),
+def test_a_review_is_applied_and_travels_with_the_trials_of_its_line(db: Path) -> None:
+    with Store.open(db, "write") as store:
+        _, second, third = source.records(store, source.select(store, None))
+        digest = line_hash(second.criteria[0].text)
+        key = store.connection.execute(
+            "SELECT item_key FROM threshold h JOIN criterion k ON k.id = h.criterion_id JOIN line l ON l.id = k.line_id"
+            " WHERE l.hash = ?", (digest,),
+        ).fetchone()[0]  # fmt: skip
+        text = second.criteria[0].text
+        review = Review(
+            "R. Eader", "2026-11-01T10:00:00Z", digest, key, "corrected", text, corrected={"low": 60.0}
         )
-    with Store.open(db) as store:
-        first, second, _ = source.records(store, source.select(store, None))
-    assert first.reviews == (Review("R. Eader", "2026-11-01T10:00:00Z", line, "k", "correct"),)
-    assert second.reviews == ()
+        put_review(store.connection, review)
+        found = list(source.records(store, source.select(store, None)))
+    assert [each.items[0].low for each in found[1:]] == [60, 75]
+    # the first trial has the same line, so the review is about it as well
+    assert found[0].reviews == found[1].reviews == (review,)
+    assert found[2].reviews == ()
+    assert found[2] == third
 
 
 def test_a_snapshot_ends_without_a_trace(db: Path) -> None:
