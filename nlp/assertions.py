@@ -34,6 +34,10 @@ _MOMENT = re.compile(
     r"(?:time of|first|last|trial|study|screening|treatment|run-in|period|enrol\w+|visit|randomi\w+|baseline|signing"
     r"|informed|inclusion|day|week|entry)\b"
 )
+_WHEN = re.compile(
+    r"\W*(?:during|at|before|after|within|since|while|until|prior|in|throughout|currently|simultaneously|\d+|one|two|three"
+    r"|four|five|six|seven|longer|less|more|enrol\w+|randomi\w+|screening|baseline|first|the (?:first|last|study|start|end|time)|study|day|informed)\b"
+)
 _FURTHER = re.compile(
     r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
 )
@@ -97,12 +101,27 @@ class Asserter:
                 continue  # "at least 2 weeks from surgery, radiotherapy or another trial"
             elif piece.part != "definition" or not (phrase or out):
                 absorbing = False
+                if phrase and self._begins_anew(phrase[-1], piece):
+                    self._flush(phrase, out, leading)
                 phrase.append(piece)
         self._flush(phrase, out, leading)
         if leading is not None and not out:
             # "Patients will be included if ...": the condition is what is asked for
             out.append(Clause(leading))
         return out
+
+    def _begins_anew(self, before: Segment, piece: Segment) -> bool:
+        """Whether an event with a time of its own ends before the segment: "cancer within 5 years or stroke"."""
+        if piece.join == "without" and piece.strong:
+            return True
+        if not before.atoms or before.atoms[-1].kind != "window":
+            return False
+        own = [token for token in piece.atoms if token.kind == "window"]
+        if own and piece.join in ("comma", "and", "or", "andor"):
+            return bool(self.text[piece.start : own[0].start].strip())
+        if piece.join not in ("or", "andor") or not self.text[before.start : before.atoms[-1].start].strip():
+            return False
+        return not _WHEN.match(self.lower, piece.start, piece.end)
 
     def _opens_list(self, piece: Segment) -> bool:
         """Whether a duration is counted from the first of several events."""
@@ -232,12 +251,15 @@ class Asserter:
         for piece in phrase:
             holes, read, times = self._times(piece, nothing_else=len(phrase) == 1)
             windows += times
+            end = piece.end
+            if holes and facts.trim(self.text, holes[-1][0], end)[1] <= holes[-1][1]:
+                end = holes[-1][0]
             if parts and (piece.part != "main" or piece.join in ("with", "without", "relative", "")):
-                parts[-1] = (parts[-1][0], parts[-1][1], piece.end)
+                parts[-1] = (parts[-1][0], parts[-1][1], end)
                 spans[-1][0].extend(holes)
                 spans[-1][1].extend(read)
             else:
-                parts.append((piece.join, piece.start, piece.end))
+                parts.append((piece.join, piece.start, max(end, piece.start)))
                 spans.append((holes, read))
         phrase.clear()
         governed = self._governed(first.start, windows)
@@ -292,7 +314,10 @@ class Asserter:
         windows: list[int] = []
         for token in piece.atoms:
             if token.kind == "said":
-                read.append((token.start, token.end))
+                either = all(
+                    self.drafts[index].comparator == "positive_or_negative" for index in token.drafts
+                )
+                (holes if either else read).append((token.start, token.end))
                 continue
             match = _ANCHOR.match(self.lower, token.end, piece.end)
             end = match.end() if match else token.end

@@ -49,6 +49,15 @@ def quarantined(parts: Sequence[Expression], drafts: Sequence[Draft]) -> list[Ex
     return [*kept, Unread(span, "a contradiction: no value meets all of these limits")]
 
 
+def exclusive(one: Draft, other: Draft) -> bool:
+    """Whether no value of one concept, on one scale, meets both drafts."""
+    first, second = _range(one, False), _range(other, False)
+    same = one.concept is not None and (one.concept, one.relative_to) == (other.concept, other.relative_to)
+    if first is None or second is None or not same or (one.unit and other.unit and one.unit != other.unit):
+        return False
+    return _empty(_meet(first, second))
+
+
 def _start(draft: Draft) -> int:
     return draft.concept_start if draft.concept_start >= 0 else draft.value_start
 

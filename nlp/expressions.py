@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from nlp import clauses, contradictions, facts
 from nlp.assertions import ADEQUATE, Asserter
@@ -432,6 +432,8 @@ class _Reader(Asserter):
             for clause in statement.clauses:
                 clause.expression = self._finished(clause, either)
             section = "inclusion" if statement.force == "demand" else self.section
+            if section == "exclusion":
+                self._part_sides(statement.clauses)
             named = tree(statement.clauses, section)
             expression = negate(named) if self._turned(statement) else named
             if statement.condition is not None:
@@ -445,6 +447,14 @@ class _Reader(Asserter):
             entering[entering.index(options[0])] = any_of(options)
         entering = [expression for expression in entering if expression != TRUE]
         return all_of(one_branch(contradictions.quarantined(entering, self.drafts)))
+
+    def _part_sides(self, said: Sequence[Clause]) -> None:
+        """ "age < 18 and > 70" cannot hold together: in an exclusion each side is meant."""
+        for before, clause in pairwise(said):
+            if clause.join != "and" or not len(before.drafts) == len(clause.drafts) == 1:
+                continue
+            if contradictions.exclusive(self.drafts[before.drafts[0]], self.drafts[clause.drafts[0]]):
+                clause.join = "or"
 
     def _turned(self, statement: Statement) -> bool:
         """Whether what the statement names keeps a patient out."""

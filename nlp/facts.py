@@ -64,7 +64,7 @@ _OPEN_BRACKET = "a bracket stands open: the phrase was cut apart"
 _CONDITION_LEFT = re.compile(r" (?:if|unless|whichever|provided that)\b")
 _SENTENCE_LEFT = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!vs)(?<!St)(?<!cf)\.\s[A-Z][a-z]+\s")
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
-_LOOSE = re.compile(r"(?:or|and|and/or)\b")
+_LOOSE = re.compile(r"(?:or|and|and/or|of)\b")
 _PREPOSITION = re.compile(
     r"\b(?:of|to|for|in|with|by|from|at|on|during|after|before|prior|within|due|than|as|who|that|which|whose|using"
     r"|including|until|about|into|per|against|towards?|through|between|among)\b"
@@ -198,6 +198,8 @@ def fact(
     while lower.endswith(_LOOSE_END, start, end):
         start, end = trim(text, start, lower.rfind(" ", start, end))
     if start >= end:
+        return None
+    if matcher("note").covers(lower[start:end]):
         return None
     head = frame(lower, start, end)
     core, end = trim(text, head.start, end)
@@ -367,6 +369,8 @@ def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
     phrase = lower[start:end].strip(_TRIM)
     if phrase in slugs():
         return slugs()[phrase] not in ("female", "male")
+    if matcher("term").covers(phrase):
+        return True
     words = _WORD.findall(phrase)
     if not words or len(words) > 4 or _PREPOSITION.search(phrase) or "(" in phrase:
         return False
