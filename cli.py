@@ -48,6 +48,8 @@ COMMAND_TABLE: tuple[tuple[str, str, dict[str, str]], ...] = (
         "reading",
         {
             "extract": "Read criteria texts: every threshold, and what each criterion demands.",
+            "explain": "Show each stage of reading: structure, mentions, links, items, expression, flags, and which rule did it.",
+            "vocabulary": "Look into the vocabulary: what it lacks, whether an extension of it is sound, its rule book.",
         },
     ),
     (

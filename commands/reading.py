@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from commands.output import CommandError
+from commands.output import CommandError, Output, Provenance, Table, output_options
 
 if TYPE_CHECKING:
+    from nlp.explain import Stages
+    from nlp.model import Item
     from nlp.pipeline import Extractor
 
 _SECTIONS = ("inclusion", "exclusion", "full", "unknown")
@@ -153,4 +156,180 @@ def extract(jsonl: bool, processes: int, source: IO[bytes]) -> None:
         raise CommandError(f"{faults.count} line(s) of {faults.name} are no rows; all others were read")
 
 
-COMMANDS: tuple[click.Command, ...] = (extract,)
+def _explained(rows: list[Stages]) -> str:
+    """The stages as text: one block a criterion."""
+    from nlp.explain import said, unread
+
+    blocks = []
+    for row in rows:
+        node = row.node
+        lines = [f"{node.section} {node.path}  [{node.start}:{node.end}]  {row.folded}"]
+        remarks = [node.kind] if node.kind != "criterion" else []
+        remarks += [f"children: {node.logic}"] if node.logic else []
+        remarks += [f"under: {node.heading}"] if node.heading else []
+        remarks += [f"population: {node.population}"] if node.population else []
+        if remarks:
+            lines.append("  structure  " + "; ".join(remarks))
+        if row.mentions:
+            lines.append("  mentions   " + " | ".join(f"{text} ({kind})" for kind, text in row.mentions))
+        elif not row.gated:
+            lines.append("  mentions   none: no number, result or limit, so not given to spaCy")
+        for item in row.items:
+            flags = f"  flags: {', '.join(item.flags)}" if item.flags else ""
+            role = f"  role: {item.role}" if item.role != "requirement" else ""
+            link = item.concept or "no concept"
+            lines.append(
+                f"  item {item.id:<5} {said(item)}  <- “{item.value_text}” for “{item.concept_text or ''}”"
+                f" ({link}; rule {item.rule}){role}{flags}"
+            )
+        if row.criterion is not None:
+            lines.append(
+                "  expression " + json.dumps(row.criterion.to_json()["expression"], ensure_ascii=False)
+            )
+            lines.append(f"  coverage   {row.criterion.coverage:.2f}")
+            lines += [
+                f"  unread     {leaf.why}: {leaf.span[0]}:{leaf.span[1]}" for leaf in unread(row.criterion)
+            ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _text_of(output: Output, what: str) -> tuple[str, Provenance]:
+    """The text that is to be explained: a file's, standard input's, or a stored trial's criteria."""
+    from kb.store import Store, canonical_trial_id
+
+    if what == "-":
+        return sys.stdin.read(), Provenance()
+    path = Path(what)
+    if path.is_file():
+        try:
+            return path.read_text("utf-8"), Provenance()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"cannot read {what}: {error}") from error
+    trial_id = canonical_trial_id(what)
+    with Store.open(output.db) as store:
+        trial = store.trial(store.version_id(trial_id))
+        return trial.eligibility_text, Provenance((trial.source,), store.data_timestamp())
+
+
+@click.command()
+@click.option(
+    "--section", type=click.Choice(_SECTIONS), default="full", show_default=True, help="What the text is."
+)
+@click.argument("what")
+@output_options
+def explain(output: Output, section: str, what: str) -> None:
+    """Show each stage of reading: structure, mentions, links, items, expression, flags, and which rule did it.
+
+    WHAT is a text file, - for standard input, or the id of a stored trial.
+
+    \b
+    Example:
+      echo 'ALT <= 2.5 x ULN (Gilbert syndrome: <= 5 x ULN)' | trialkb explain --section inclusion -
+    """
+    from nlp.explain import explain as stages
+    from nlp.pipeline import build
+
+    text, provenance = _text_of(output, what)
+    extraction, rows = stages(build(), text, section)
+    data = {"vocabulary": extraction.vocabulary, "stages": [row.to_json() for row in rows]}
+    table = Table(
+        ("section", "path", "item", "concept", "reads", "value", "rule", "flags"),
+        [
+            (
+                item.section,
+                item.criterion,
+                item.id,
+                item.concept,
+                said_of(item),
+                item.value_text,
+                item.rule,
+                " ".join(item.flags),
+            )
+            for item in extraction.items
+        ],
+    )
+    if output.for_people:
+        output.emit(data, _explained(rows), f"vocabulary {extraction.vocabulary[:12]}", provenance=provenance)
+    else:
+        output.emit(data, table, provenance=provenance)
+
+
+def said_of(item: Item) -> str:
+    """An item in one short line."""
+    from nlp.explain import said
+
+    return said(item)
+
+
+@click.group()
+def vocabulary() -> None:
+    """Look into the vocabulary: what it lacks, whether an extension of it is sound, its rule book.
+
+    \b
+    Example:
+      trialkb vocabulary rules
+    """
+
+
+@vocabulary.command()
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+def check(path: Path) -> None:
+    """Validate a file of concepts that extends the vocabulary, line by line.
+
+    \b
+    Example:
+      trialkb vocabulary check my-concepts.jsonl
+    """
+    from nlp.vocab import check as problems_of
+
+    if not path.is_file():
+        raise CommandError(f"{path} is no file; give a JSON Lines file with one concept a line")
+    problems = problems_of(path)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise CommandError(
+            f"{len(problems)} problem(s) in {path}; see nlp/data/README.md for the keys of a concept"
+        )
+    click.echo(f"{path}: sound; it can be used as it is")
+
+
+@vocabulary.command()
+@click.option(
+    "--limit", default=30, show_default=True, type=click.IntRange(1, 10_000), help="How many names."
+)
+@output_options
+def gaps(output: Output, limit: int) -> None:
+    """List the most frequent names in a knowledge base that have a threshold and no concept.
+
+    \b
+    Example:
+      trialkb vocabulary gaps --limit 10
+    """
+    from kb.gaps import gaps as missing
+    from kb.store import Store
+
+    with Store.open(output.db) as store:
+        found = missing(store, limit)
+        when = store.data_timestamp()
+    columns = ("name", "thresholds", "trials", "unit", "example")
+    data = [dict(zip(columns, row, strict=True)) for row in found]
+    output.emit(data, Table(columns, found, widths={"example": 60}), provenance=Provenance((), when))
+
+
+@vocabulary.command()
+def rules() -> None:
+    """Print the rule book: every rule with its examples, read by the program as it is now.
+
+    \b
+    Example:
+      trialkb vocabulary rules
+    """
+    from nlp.explain import rule_book
+    from nlp.pipeline import build
+
+    click.echo(rule_book(build()), nl=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (extract, explain, vocabulary)

@@ -75,9 +75,16 @@ class MentionFinder:
             if cased:
                 exact.append(self._register(self._cased, alias, ids))
             else:
-                lower.append(self._register(self._concepts, alias.lower(), ids))
+                lower.append(self._register(self._concepts, self._name(alias.lower()), ids))
         self._lower.add("word", [doc for doc in lower if len(doc)])
         self._exact.add("name", [doc for doc in exact if len(doc)])
+
+    def _name(self, alias: str) -> str:
+        """The alias without a range's or comparator's word at its end: "aged between" is "aged"."""
+        words = alias.split()
+        while len(words) > 1 and (found := self._words.get((words[-1],))) and found.code in "bgcr":
+            words.pop()
+        return " ".join(words)
 
     def _register(self, table: dict[tuple[str, ...], Any], surface: str, meaning: Any) -> Doc:
         words = [word for word in without_hyphens(surface, *split(surface))[0] if not word.isspace()]

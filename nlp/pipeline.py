@@ -59,7 +59,7 @@ class Extractor:
     def __init__(self, vocabulary: vocab.Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.language = spacy.blank("en")
-        words = lexicon.load_words()
+        self.words = words = lexicon.load_words()
         self.rules = lexicon.load_rules()
         aliases = ((alias.text, alias.cased, alias.concepts) for alias in vocabulary.aliases)
         self.finder = MentionFinder(self.language, words, aliases, vocabulary.units)

@@ -54,6 +54,7 @@ class Reading:
         self.linker = Linker(vocabulary, lexemes)
         self.out: list[Draft] = []
         self.before: tuple[Value, list[Link], str] | None = None
+        self.limited: tuple[Value, list[Link]] | None = None
 
     def _value_first(self, value: Value) -> bool:
         """Whether the value opens its bracket or line: what it bounds then follows it."""
@@ -85,6 +86,8 @@ class Reading:
 
     def _emit(self, value: Value, links: Sequence[Link], entity_type: str | None = None) -> bool:
         self.before = (value, list(links), entity_type or "")
+        if value.relative in ("ULN", "LLN") and links and all(link.concept for link in links):
+            self.limited = (value, list(links))
         for link in links:
             draft = Draft(
                 value_start=value.start,

@@ -103,6 +103,9 @@ class _Reading(AgeReading, TimeReading, CountReading):
                 return self._emit(value, [counted], "Count")
         if link is None or link.concept is None:
             link = self._scored(value, link, floor) or self._other_side(value, link, ceiling)
+        special = self._special_limit(value, link)
+        if special is not None:
+            return self._emit(value, special)
         if link is None:
             inherited = self._inherited(value)
             if inherited is not None:
@@ -112,6 +115,18 @@ class _Reading(AgeReading, TimeReading, CountReading):
             link = Link(None, -1, -1)
         beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
         return self._emit(value, [*beside, link])
+
+    def _special_limit(self, value: Value, link: Link | None) -> list[Link] | None:
+        """A multiple of the ULN beside words that name no test ("Gilbert syndrome: <= 5 x ULN") is the
+        limit of the test before it under another condition."""
+        if value.relative not in ("ULN", "LLN") or (link is not None and link.concept is not None):
+            return None
+        if self.limited is None or self.limited[0].relative != value.relative:
+            return None
+        between = self.codes[self.limited[0].last : value.first]
+        if "k" in between or len(between) > 14 or not between or between[0] not in "(|,.&fxu":
+            return None
+        return self.limited[1]
 
     def _other_side(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
         """What follows the value, where that names what it bounds better than what precedes it."""
