@@ -109,6 +109,10 @@ def conflicts(nct_id: str | None, output: Output) -> None:
     Example: trialkb conflicts NCT06886919
     """
     with Archive.open(output.archive) as archive:
+        if nct_id is not None:
+            nct_id = archive.resolve(ctgov_record.NAME, nct_id)
+            # Raises RecordNotFound: "no difference" would be said of a trial that is not there.
+            archive.latest(ctgov_record.NAME, nct_id)
         found = list(archived_conflicts(archive, nct_id))
     rows = [[each.source_id, each.field, each.registry, each.page, each.page_date] for each in found]
     columns = ["trial", "field", "registry", "page", "page of"]
@@ -231,6 +235,8 @@ def backup(target: Path, output: Output) -> None:
     """
     from commands.doctoring import write_backup
 
+    # Opened once before the lock, which would leave its file where there is no archive.
+    Archive.open(output.archive).close()
     with run_lock(output.archive, "backup"):
         manifest = write_backup(output, target)
     output.emit(manifest, f"{target}: {manifest['trials']} trials, {target.stat().st_size} bytes.")

@@ -54,22 +54,65 @@ def odd_url(fixtures: Path) -> Iterator[str]:
         yield server.url
 
 
-@pytest.mark.parametrize("command", ["show", "comparable", "compare"])
-def test_an_unknown_id(command: str, unchanged: Path, run_cli: RunCli) -> None:
-    assert_refused(run_cli(command, "NCT00000001", "--db", unchanged), 1, "NCT00000001")
+# Commands that ask about one trial, with ID in its place.
+ABOUT_A_TRIAL = (
+    "show ID",
+    "comparable ID",
+    "compare ID",
+    "graph ID",
+    "diff ID",
+    "history ID",
+    "conflicts ID",
+    "export -t ID",
+    "screen patient.json -t ID",
+    "whatif ID --set plt>=30 --cohort labs.csv",
+    "review show ID",
+    "review accept ID i1",
+    "landscape --cond lupus --trial ID",
+)
+# Commands that read the knowledge base, whatever they ask.
+READING = (
+    *(line.replace("ID", "NCT06886919") for line in ABOUT_A_TRIAL),
+    "find plt>=50",
+    "search lupus",
+    "sql SELECT",
+    "changes --since 2025-01-01",
+    "review queue",
+    "doctor",
+    "backup saved.zip",
+    "runs",
+    "subject list",
+)
 
 
-@pytest.mark.parametrize("command", ["show", "comparable", "compare", "refresh"])
+@pytest.fixture
+def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder with the files that the commands above speak of."""
+    folder = tmp_path / "questions"
+    folder.mkdir()
+    (folder / "patient.json").write_text('{"id": "p1", "sex": "female"}')
+    (folder / "labs.csv").write_text("patient,platelets (10*9/L)\np1,45\n")
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.usefixtures("questions")
+@pytest.mark.parametrize("line", ABOUT_A_TRIAL)
+def test_an_unknown_id(line: str, unchanged: Path, run_cli: RunCli) -> None:
+    words = line.replace("ID", "NCT00000001").split()
+    assert_refused(run_cli(*words, "--db", unchanged), 1, "NCT00000001")
+
+
+@pytest.mark.usefixtures("questions")
+@pytest.mark.parametrize("line", [*ABOUT_A_TRIAL, "refresh ID"])
 @pytest.mark.parametrize(
-    "identifier", ["NCT123", "../../etc/passwd", "NCT06886919/../../x", "abc", "NCT0688691X"]
+    "identifier", ["NCT123", "../../etc/passwd", "NCT06886919/../x", "abc", "NCT0688691X"]
 )
 def test_a_malformed_id(
-    command: str, identifier: str, unchanged: Path, run_cli: RunCli, registry_url: str
+    line: str, identifier: str, unchanged: Path, run_cli: RunCli, registry_url: str
 ) -> None:
-    where = ("--ctgov-url", registry_url) if command == "refresh" else ()
-    assert_refused(
-        run_cli(command, identifier, *where, "--db", unchanged), 1, identifier, "NCT and eight digits"
-    )
+    where = ("--ctgov-url", registry_url) if line.startswith("refresh") else ()
+    words = line.replace("ID", identifier).split()
+    assert_refused(run_cli(*words, *where, "--db", unchanged), 1, identifier)
 
 
 def test_an_unreachable_host(unchanged: Path, run_cli: RunCli) -> None:
@@ -147,32 +190,28 @@ def test_a_file_that_is_not_there(unchanged: Path, run_cli: RunCli, tmp_path: Pa
 # ------------------------------------------------------------------ database
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("show", "NCT06886919"),
-        ("comparable", "NCT06886919"),
-        ("compare", "NCT06886919"),
-        ("export", "-o", "x.jsonl"),
-    ],
-    ids=lambda words: words[0],
-)
-def test_no_knowledge_base_there(words: tuple[str, ...], run_cli: RunCli, tmp_path: Path) -> None:
-    run = run_cli(*words, "--db", tmp_path / "none.db")
-    assert_refused(run, 4, "none.db")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.usefixtures("questions")
+@pytest.mark.parametrize("line", READING)
+def test_no_knowledge_base_there(line: str, run_cli: RunCli, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    run = run_cli(*line.split(), "--db", tmp_path / "none.db")
+    assert_refused(run, 4, "none")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("words", [("show", "NCT06886919"), ("refresh", "NCT06886919")], ids=lambda w: w[0])
-def test_a_database_of_another_version(
-    words: tuple[str, ...], own_kb: Path, run_cli: RunCli, registry_url: str
-) -> None:
-    with sqlite3.connect(own_kb) as connection:
-        connection.execute("UPDATE meta SET value = '9999' WHERE key = 'schema_version'")
-    connection.close()
+@pytest.mark.usefixtures("questions")
+@pytest.mark.parametrize("line", [*READING, "refresh NCT06886919"])
+def test_a_database_of_another_version(line: str, own_kb: Path, run_cli: RunCli, registry_url: str) -> None:
+    for statement, path in (
+        ("UPDATE meta SET value = '9999' WHERE key = 'schema_version'", own_kb),
+        ("PRAGMA user_version = 9999", own_kb.with_name(f"{own_kb.stem}.archive.sqlite")),
+    ):
+        with sqlite3.connect(path) as connection:
+            connection.execute(statement)
+        connection.close()
     before = own_kb.read_bytes()
-    where = ("--ctgov-url", registry_url) if words[0] == "refresh" else ()
-    assert_refused(run_cli(*words, *where, "--db", own_kb), 4, "version", "rebuild")
+    where = ("--ctgov-url", registry_url) if line.startswith("refresh") else ()
+    assert_refused(run_cli(*line.split(), *where, "--db", own_kb), 4, "9999")
     assert own_kb.read_bytes() == before
 
 
