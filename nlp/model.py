@@ -144,6 +144,8 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """True where the part is false."""
+
     part: Expression
 
 
