@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nlp import clauses, facts
 from nlp.clauses import Join, Segment, Token
+from nlp.cues import matcher
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, tree
 from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread, leaves
@@ -150,6 +151,8 @@ class Asserter:
                     kept and not kept[-1].atoms and not kept[-1].brackets and piece.join in ("and", "comma")
                 ):
                     piece = kept.pop()
+            elif piece.measured and matcher("assay").find(self.lower[piece.start : piece.end]):
+                self._role_of(piece.atoms, "definition")
             elif "allowance" in kinds and piece.part == "main" and len(pieces) > 1 and not piece.measured:
                 if any(other.measured for other in pieces if other.part == "main"):
                     continue
@@ -314,10 +317,7 @@ class Asserter:
         windows: list[int] = []
         for token in piece.atoms:
             if token.kind == "said":
-                either = all(
-                    self.drafts[index].comparator == "positive_or_negative" for index in token.drafts
-                )
-                (holes if either else read).append((token.start, token.end))
+                holes.append((token.start, token.end))
                 continue
             match = _ANCHOR.match(self.lower, token.end, piece.end)
             end = match.end() if match else token.end
@@ -470,7 +470,7 @@ class Asserter:
         """Thresholds in brackets: a condition, a limit under a condition, an alternative, a definition."""
         low, high = self._within(bracket)
         close = self.tokens[bracket.mate]
-        if any(token.kind == "assay" for token in self.tokens[low:high]):
+        if matcher("assay").find(self.lower[bracket.end : close.start]):
             self.set_role(low, high, "definition")
             return
         if self._allowed_in_bracket(bracket, clause, extra):
