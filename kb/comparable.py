@@ -24,19 +24,20 @@ from kb.contrast import Contrast, axis_limits, contrast
 from kb.errors import BadQuestion
 from kb.limits import Limit, TrialLine, load_limits, load_trial_lines
 from kb.rows import TrialWriter
-from kb.similarity import Finding, rarity, settings
+from kb.similarity import Finding, settings
 from kb.store import Store, create_schema
 from kb.terms import term_hash, terms, trial_text
-from kb.textual import Frequencies, cosines, frequencies, load_vectors, shared_words
+from kb.textual import Frequencies, cosines, frequencies, shared_words
 from kb.topic import (
     NOTHING,
     Features,
     Grade,
-    concept_grade,
+    concept_words,
     condition_grade,
     features_of,
     intervention_grade,
     learn_mesh,
+    load_concepts_of,
     load_features,
 )
 from nlp.model import Extraction
@@ -166,6 +167,7 @@ class _Finder:
         self.trials: int = store.connection.execute("SELECT count(*) FROM current_version").fetchone()[0]
         self.known: Frequencies = frequencies(store)
         self.weights = self._weights()
+        self.rarities = concept_index(store).weights()
 
     def _weights(self) -> dict[str, float]:
         """The weights of the parts that the subject has, scaled to add up to 1."""
@@ -186,27 +188,24 @@ class _Finder:
 
     def ranked(self) -> list[_Scored]:
         """Every candidate with its score, best first; equal scores by version."""
-        connection = self.store.connection
         versions = self._candidates()
-        features = load_features(connection, versions)
-        cosine = cosines(self.subject.words, load_vectors(connection, versions), self.known)
-        concept_rarity = concept_index(self.store).weights()
-        unseen = rarity(self.trials, 0)
+        features = load_features(self.store.connection, versions, self.subject.features)
+        text = cosines(self.store, self.subject.words, versions)
+        index = concept_index(self.store)
+        concepts = index.jaccard(self.subject.features.concepts)[np.searchsorted(index.versions, versions)]
         scored = [
-            self._score(version, features[version], float(text), concept_rarity, unseen)
-            for version, text in zip(versions, cosine, strict=True)
+            self._score(version, features[version], *values)
+            for version, *values in zip(versions, text.tolist(), concepts.tolist(), strict=True)
         ]
         return sorted(scored, key=lambda one: (-one.score, one.version_id))
 
-    def _score(
-        self, version: int, other: Features, text: float, concept_rarity: dict[str, float], unseen: float
-    ) -> _Scored:
+    def _score(self, version: int, other: Features, text: float, concepts: float) -> _Scored:
         mine = self.subject.features
         grades = {
             "condition": condition_grade(mine, other, self.finding),
             "intervention": intervention_grade(mine, other, self.finding),
             "text": Grade(text, "shared words", "") if text > 0 else NOTHING,
-            "concepts": concept_grade(mine, other, concept_rarity, unseen),
+            "concepts": Grade(concepts, "shared concepts", "") if concepts > 0 else NOTHING,
         }
         block = self.finding.block
         in_block = all(grades[part].value >= block[part] for part in block)
@@ -293,7 +292,11 @@ class _Finder:
                 others = terms(trial_text(self.store.trial(scored.version_id)))
                 shared = shared_words(self.subject.words, others, self.known)
                 because = ", ".join(f"{word} {share:.3f}" for word, share in shared)
-            reasons.append(Reason(part, grade.name, because, grade.value, weight, grade.value * weight))
+            name = grade.name
+            if part == "concepts" and grade.value > 0:
+                theirs = load_concepts_of(self.store.connection, scored.version_id)
+                name, because = concept_words(self.subject.features.concepts, theirs, self.rarities)
+            reasons.append(Reason(part, name, because, grade.value, weight, grade.value * weight))
         return tuple(reasons)
 
 

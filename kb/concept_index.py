@@ -25,6 +25,22 @@ class ConceptIndex:
         """The rarity of each "section:concept"."""
         return {key: rarity(len(self.versions), len(places)) for key, places in self.postings.items()}
 
+    def jaccard(self, concepts: Iterable[str]) -> npt.NDArray[np.float64]:
+        """The rarity-weighted Jaccard of these "section:concept" with those of each version."""
+        weights = self.weights()
+        totals = np.zeros(len(self.versions))
+        for key, places in self.postings.items():
+            totals[places] += weights[key]
+        shared = np.zeros(len(self.versions))
+        own = 0.0
+        for key in sorted(set(concepts)):
+            own += weights.get(key, rarity(len(self.versions), 0))
+            if key in self.postings:
+                shared[self.postings[key]] += weights[key]
+        union = totals + own - shared
+        values: npt.NDArray[np.float64] = np.divide(shared, union, out=np.zeros(len(shared)), where=union > 0)
+        return values
+
     def shared(self, concepts: Iterable[str]) -> npt.NDArray[np.int16]:
         """How many of these concepts (ids, whatever the section) each version has."""
         wanted = set(concepts)

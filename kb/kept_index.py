@@ -8,7 +8,6 @@ made in memory, which costs time and not the answer.
 from __future__ import annotations
 
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +20,9 @@ import numpy.typing as npt
 from kb.store import SCHEMA_VERSION, Store
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+INDEX_FORMAT = 2
+"""Raised with every change of what an index holds."""
 
 KEPT_FROM = 20_000
 """Elements from which an index is kept beside the file; a smaller one is made in less than 0.1 s."""
@@ -52,18 +54,18 @@ def _stamp(store: Store) -> str:
     row = store.connection.execute(
         "SELECT group_concat(key || '=' || value) FROM (SELECT * FROM meta ORDER BY key)"
     )
-    return f"{SCHEMA_VERSION}:{store.as_of}:{row.fetchone()[0]}"
+    return f"{SCHEMA_VERSION}.{INDEX_FORMAT}:{store.as_of}:{row.fetchone()[0]}"
 
 
 def _save(path: Path, stamp: str, arrays: Arrays) -> None:
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}", suffix=".part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as out:
+        with part.open("wb") as out:
             everything: dict[str, Any] = {"stamp": np.array(stamp), **arrays}
             np.savez(out, **everything)
         os.replace(part, path)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -28,11 +28,14 @@ IDF_EXPONENT = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Frequencies:
-    """Document frequencies by term hash (ascending), out of ``documents``."""
+    """Document frequencies by term hash (ascending), out of ``documents``; and the length of each current
+    version's vector (``versions`` ascending)."""
 
     documents: int
     hashes: npt.NDArray[np.uint32]
     counts: npt.NDArray[np.int64]
+    versions: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.float32]
 
     def idf(self, hashes: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
         """The idf of each term, raised to :data:`IDF_EXPONENT`."""
@@ -47,42 +50,66 @@ class Frequencies:
 def frequencies(store: Store) -> Frequencies:
     """Counts over the current versions; of a larger knowledge base, over an even sample of them."""
     arrays = kept_index(store, "words", lambda: _count(store.connection))
-    return Frequencies(int(arrays["documents"]), arrays["hashes"], arrays["counts"])
+    return Frequencies(
+        int(arrays["documents"]), arrays["hashes"], arrays["counts"], arrays["versions"], arrays["lengths"]
+    )
 
 
 def _count(connection: sqlite3.Connection) -> Arrays:
     total = connection.execute("SELECT count(*) FROM current_version").fetchone()[0]
     step = max(1, -(-total // SAMPLE))
-    blobs = [
-        row[0]
-        for row in connection.execute(
-            "SELECT t.terms FROM current_version v JOIN term_vector t ON t.version_id = v.id WHERE v.id % ? = 0",
-            (step,),
-        )
-    ]
-    found = [np.zeros(0, np.uint32), *(decode(blob)[0] for blob in blobs)]
+    sampled = connection.execute(f"{_VECTORS} WHERE v.id % ? = 0", (step,)).fetchall()
+    found = [np.zeros(0, np.uint32), *(decode(blob)[0] for _, blob in sampled)]
     hashes, counts = np.unique(np.concatenate(found), return_counts=True)
-    return {"documents": np.array(len(blobs)), "hashes": hashes, "counts": counts}
+    known = Frequencies(len(sampled), hashes, counts, np.zeros(0, np.int64), np.zeros(0, np.float32))
+    versions, lengths = [], []
+    cursor = connection.execute(f"{_VECTORS} ORDER BY v.id")
+    while batch := cursor.fetchmany(2000):
+        versions += [row[0] for row in batch]
+        values, owner = _weights([row[1] for row in batch], known)
+        lengths.append(np.sqrt(np.bincount(owner, values**2, minlength=len(batch))).astype(np.float32))
+    return {
+        "documents": np.array(len(sampled)), "hashes": hashes, "counts": counts,
+        "versions": np.array(versions, np.int64), "lengths": np.concatenate([np.zeros(0, np.float32), *lengths]),
+    }  # fmt: skip
 
 
-def cosines(words: Sequence[str], blobs: Sequence[bytes], known: Frequencies) -> npt.NDArray[np.float64]:
-    """The cosine of the text with these words to each stored vector, from 0 to 1."""
-    scores = np.zeros(len(blobs))
+_VECTORS = "SELECT v.id, t.terms FROM current_version v JOIN term_vector t ON t.version_id = v.id"
+
+
+def _weights(
+    blobs: Sequence[bytes], known: Frequencies
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Every stored term's weight, and the place of its vector."""
+    vectors = [decode(blob) for blob in blobs]
+    owner = np.repeat(np.arange(len(blobs)), [len(vector[0]) for vector in vectors])
+    counts = np.concatenate([vector[1] for vector in vectors])
+    hashes = np.concatenate([vector[0] for vector in vectors])
+    return (1 + np.log(counts)) * known.idf(hashes), owner
+
+
+def cosines(store: Store, words: Sequence[str], version_ids: Sequence[int]) -> npt.NDArray[np.float64]:
+    """The cosine of the text with these words to each of these versions, from 0 to 1."""
+    scores = np.zeros(len(version_ids))
+    known = frequencies(store)
     asked, counts = decode(encode(words))
-    if not len(asked) or not blobs:
+    if not len(asked) or not len(version_ids):
         return scores
     weights = (1 + np.log(counts)) * known.idf(asked)
+    idf = known.idf(asked)
     weights /= np.linalg.norm(weights)
-    vectors = [decode(blob) for blob in blobs]
-    sizes = np.array([len(vector[0]) for vector in vectors])
-    hashes = np.concatenate([vector[0] for vector in vectors])
-    owner = np.repeat(np.arange(len(blobs)), sizes)
-    values = (1 + np.log(np.concatenate([vector[1] for vector in vectors]))) * known.idf(hashes)
-    norms = np.sqrt(np.bincount(owner, values**2, minlength=len(blobs)))
-    places = np.minimum(np.searchsorted(asked, hashes), len(asked) - 1)
-    hit = asked[places] == hashes
-    dots = np.bincount(owner[hit], values[hit] * weights[places[hit]], minlength=len(blobs))
-    np.divide(dots, norms, out=scores, where=norms > 0)
+    for start in range(0, len(version_ids), 4000):  # bounds the memory of one step to some 20 MB
+        part = version_ids[start : start + 4000]
+        vectors = [decode(blob) for blob in load_vectors(store.connection, part)]
+        owner = np.repeat(np.arange(len(part)), [len(vector[0]) for vector in vectors])
+        hashes = np.concatenate([vector[0] for vector in vectors])
+        places = np.minimum(np.searchsorted(asked, hashes), len(asked) - 1)
+        hit = np.flatnonzero(asked[places] == hashes)
+        tf = 1 + np.log(np.concatenate([vector[1] for vector in vectors])[hit])
+        dots = np.bincount(owner[hit], tf * idf[places[hit]] * weights[places[hit]], minlength=len(part))
+        at = np.searchsorted(known.versions, part)
+        lengths = known.lengths[at].astype(np.float64)
+        np.divide(dots, lengths, out=scores[start : start + len(part)], where=lengths > 0)
     return scores
 
 

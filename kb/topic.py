@@ -60,32 +60,42 @@ def features_of(trial: Trial, extraction: Extraction) -> Features:
     )
 
 
-def load_features(connection: sqlite3.Connection, version_ids: Sequence[int]) -> dict[int, Features]:
-    """The features of stored versions, in three queries."""
+def load_features(
+    connection: sqlite3.Connection, version_ids: Sequence[int], asked: Features
+) -> dict[int, Features]:
+    """The features of stored versions, as far as they can meet those of ``asked``: their own conditions'
+    names, and of MeSH terms and topics those that ``asked`` has too. Concepts are left out (see
+    :func:`load_concepts_of`)."""
     listed = json.dumps(list(version_ids))
     found = {version_id: Features() for version_id in version_ids}
     for version_id, relation, key, name, mesh_id in connection.execute(
         "SELECT l.version_id, l.relation, n.name_key, n.name, n.mesh_id FROM trial_condition l JOIN condition n"
-        " ON n.id = l.condition_id WHERE l.version_id IN (SELECT value FROM json_each(?)) AND l.relation != 'keyword'",
-        (listed,),
+        " ON n.id = l.condition_id WHERE l.version_id IN (SELECT value FROM json_each(?1)) AND (l.relation = 'condition'"
+        " OR (l.relation != 'keyword' AND n.mesh_id IN (SELECT value FROM json_each(?2))))",
+        (listed, json.dumps([*asked.mesh, *asked.ancestors])),
     ):
         features = found[version_id]
         if relation == "condition":
             features.conditions[key] = name
         else:
             (features.mesh if relation == "mesh" else features.ancestors)[mesh_id] = name
+    topics = [f"{kind}:{value}" for kind, values in asked.topics.items() for value in values]
     for version_id, kind, value in connection.execute(
-        "SELECT version_id, kind, value FROM trial_topic WHERE version_id IN (SELECT value FROM json_each(?))",
-        (listed,),
+        "SELECT version_id, kind, value FROM trial_topic WHERE version_id IN (SELECT value FROM json_each(?1))"
+        " AND kind || ':' || value IN (SELECT value FROM json_each(?2))",
+        (listed, json.dumps(topics)),
     ):
         found[version_id].topics.setdefault(kind, set()).add(value)
-    for version_id, section, concept in connection.execute(
-        "SELECT DISTINCT version_id, section, concept_id FROM threshold"
-        " WHERE version_id IN (SELECT value FROM json_each(?)) AND concept_id IS NOT NULL",
-        (listed,),
-    ):
-        found[version_id].concepts.add(f"{section}:{concept}")
     return found
+
+
+def load_concepts_of(connection: sqlite3.Connection, version_id: int) -> set[str]:
+    """The "section:concept" of a stored version."""
+    rows = connection.execute(
+        "SELECT DISTINCT section, concept_id FROM threshold WHERE version_id = ? AND concept_id IS NOT NULL",
+        (version_id,),
+    )
+    return {f"{section}:{concept}" for section, concept in rows}
 
 
 def learn_mesh(connection: sqlite3.Connection, features: Features) -> None:
@@ -106,24 +116,22 @@ def condition_grade(one: Features, other: Features, finding: Finding) -> Grade:
     if same:
         return Grade(grades["same"], "same condition", same)
     near = (
-        _named(_specific(one.mesh, finding), _specific(other.ancestors, finding))
-        or _named(_specific(other.mesh, finding), _specific(one.ancestors, finding))
+        _named(one.mesh, other.ancestors, finding.too_general)
+        or _named(other.mesh, one.ancestors, finding.too_general)
         or _wording(one.conditions, other.conditions)
     )
     if near:
         return Grade(grades["parent_or_child"], "parent or child condition", near)
-    branch = _named(_specific(one.ancestors, finding), _specific(other.ancestors, finding))
+    branch = _named(one.ancestors, other.ancestors, finding.too_general)
     if branch:
         return Grade(grades["same_branch"], "same branch of conditions", branch)
     return NOTHING
 
 
-def _named(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    return ", ".join(sorted({one[key] for key in one.keys() & other.keys()})[:3])
-
-
-def _specific(terms: Mapping[str, str], finding: Finding) -> dict[str, str]:
-    return {key: name for key, name in terms.items() if name not in finding.too_general}
+def _named(one: Mapping[str, str], other: Mapping[str, str], unsaid: frozenset[str] = frozenset()) -> str:
+    """The names of shared keys, three at most, without those that say too little."""
+    shared = one.keys() & other.keys()
+    return ", ".join(sorted({one[key] for key in shared} - unsaid)[:3]) if shared else ""
 
 
 def _wording(one: Mapping[str, str], other: Mapping[str, str]) -> str:
@@ -161,18 +169,10 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(sorted(values)[:3])
 
 
-def concept_grade(one: Features, other: Features, weights: Mapping[str, float], unseen: float) -> Grade:
-    """IDF-weighted Jaccard of criterion concepts, inclusion and exclusion kept apart."""
-    shared, union = one.concepts & other.concepts, one.concepts | other.concepts
+def concept_words(one: Iterable[str], other: Iterable[str], weights: Mapping[str, float]) -> tuple[str, str]:
+    """(how many criterion concepts are shared, the rarest of them), inclusion and exclusion kept apart."""
+    mine, theirs = set(one), set(other)
+    shared = sorted(mine & theirs, key=lambda key: (-weights.get(key, 0.0), key))
     if not shared:
-        return NOTHING
-
-    def weight(keys: Iterable[str]) -> float:
-        return sum(weights.get(key, unseen) for key in keys)
-
-    total = weight(union)
-    if total <= 0:
-        return NOTHING
-    names = sorted(shared, key=lambda key: (-weights.get(key, unseen), key))
-    value = weight(shared) / total
-    return Grade(value, f"{len(shared)} of {len(union)} criterion concepts shared", ", ".join(names[:5]))
+        return "none", ""
+    return f"{len(shared)} of {len(mine | theirs)} criterion concepts shared", ", ".join(shared[:5])
