@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -47,6 +48,12 @@ _TABLES = {
     " measurement_source_concept_id int, unit_source_value varchar, value_source_value varchar",
     "cohort": "cohort_definition_id int, subject_id int, cohort_start_date date, cohort_end_date date",
 }
+
+
+@lru_cache(maxsize=4096)
+def _duckdb(statement: str) -> str:
+    """One statement in DuckDB's dialect. Most are the same in every cohort, and translating is what takes long."""
+    return str(translate(f"{statement};", "duckdb")).strip().rstrip(";").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +151,8 @@ class Database:
         )  # fmt: skip
         rules = [rule["name"] for rule in expression["InclusionRules"]]
         passed: dict[str, set[int]] = {name: set() for name in rules}
-        for statement in translate(render(sql), "duckdb").split(";"):
-            words = statement.strip()
+        for statement in render(sql).split(";"):
+            words = _duckdb(statement)
             if words.lower() == "delete from inclusion_events":
                 rows = self.connection.execute(
                     "SELECT inclusion_rule_id, person_id FROM inclusion_events"

@@ -23,7 +23,7 @@ from nlp.pipeline import Extractor, build
 from tests.export.omop_database import Database, as_patient, persons_round_the_bounds
 
 ROOT = Path(__file__).resolve().parents[2]
-PERSONS = 150
+PERSONS = 100
 TRIALS = 50
 
 

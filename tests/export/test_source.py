@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kb.concepts import ConceptRow, load_concepts
+from kb.digest import content_digest
 from kb.errors import TrialNotFound
 from kb.export import source
 from kb.export.canonical import Canonical, read_records
@@ -13,6 +15,7 @@ from kb.export.model import Context, Options, TrialRecord
 from kb.lines import line_hash
 from kb.review import Review, put_review
 from kb.store import Store
+from nlp.model import Extraction
 
 
 def test_a_stored_record_comes_back_as_it_was(db: Path, record: TrialRecord) -> None:
@@ -26,6 +29,25 @@ def test_export_then_import_gives_what_is_stored(db: Path, context: Context) -> 
     made = Canonical()
     lines = [made.head(context), *(made.render(each, context).text for each in stored)]
     assert list(read_records(lines)) == stored
+
+
+def test_import_of_an_export_has_the_same_content_digest(db: Path, context: Context, tmp_path: Path) -> None:
+    made = Canonical()
+    with Store.open(db) as store:
+        stored = source.records(store, source.select(store, None))
+        lines = [made.head(context), *(made.render(each, context).text for each in stored)]
+        concepts = list(load_concepts(store.connection).values())
+    fill_from(tmp_path / "fresh.db", concepts, list(read_records(lines)))
+    assert content_digest(tmp_path / "fresh.db") == content_digest(db)
+
+
+def fill_from(path: Path, concepts: list[ConceptRow], records: list[TrialRecord]) -> None:
+    """A knowledge base of imported records alone."""
+    with Store.open(path, "write") as store:
+        store.set_vocabulary(records[0].vocabulary, concepts)
+        for each in records:
+            extraction = Extraction(each.items, each.criteria, each.vocabulary)
+            store.put(each.trial, extraction, fetched_at=each.fetched_at, data_timestamp=each.data_timestamp)
 
 
 def test_all_trials_sorted_by_id(db: Path) -> None:
