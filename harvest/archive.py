@@ -13,16 +13,24 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from harvest.archive_rows import (
+    HEAD_QUERY,
+    RAW_QUERY,
+    Head,
+    Version,
+    head_of,
+    pack,
+    raw_of,
+    unpack,
+)
 from harvest.canonical import sha256
 from harvest.errors import (
-    ArchiveDamaged,
     ArchiveError,
     ArchiveLocked,
     ArchiveUnwritable,
@@ -31,67 +39,14 @@ from harvest.errors import (
 )
 from harvest.fault_points import reach
 from harvest.model import RawRecord
-from harvest.sources.base import Prepared
+from harvest.sources.base import Storable
 
 APPLICATION_ID = 1414220354
 SCHEMA_VERSION = 1
-# Fast rather than small: on 1,121 real records level 1 gives 33 % at 99 MB/s, level 6 gives 30 % at 51.
-COMPRESSION_LEVEL = 1
 BUSY_SECONDS = 5.0
 
 Outcome = Literal["new", "changed", "drifted", "unchanged", "vanished", "left", "missing", "older"]
 Origin = Literal["search", "fetch", "import", "history"]
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One stored content of a trial. ``record_date`` orders them; ``is_head`` marks the one that stands.
-
-    ``version`` is the hash of what the sponsor registered, ``sha256`` that of the stored bytes;
-    ``registry_version`` the registry's own number (history only, 0 = first).
-    """
-
-    record: int
-    source: str
-    source_id: str
-    sha256: str
-    version: str
-    rest: str
-    record_date: str | None
-    fetched_at: str
-    data_timestamp: str | None
-    registry_version: int | None
-    origin: str
-    is_head: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The record that stands for a trial, without its bytes."""
-
-    source: str
-    source_id: str
-    record: int
-    sha256: str
-    version: str
-    rest: str
-    record_date: str | None
-    seen_at: str
-    seen_data: str | None
-    vanished_at: str | None
-    validators: dict[str, str]
-
-
-_HEAD = (
-    "SELECT head.source, head.source_id, record.id, record.sha256, record.version, record.rest,"
-    " record.record_date, head.seen_at, head.seen_data, head.vanished_at, head.validators"
-    " FROM head JOIN record ON record.id = head.record"
-)
-_RAW = (
-    "SELECT record.source, record.source_id, record.url, record.fetched_at, record.sha256,"
-    " record.media_type, record.data_timestamp, record.redacted, blob.codec, blob.data"
-    " FROM record JOIN blob USING (sha256)"
-)
 
 
 class Archive:
@@ -173,7 +128,7 @@ class Archive:
 
     def put(
         self,
-        prepared: Prepared,
+        prepared: Storable,
         *,
         run: int,
         origin: Origin,
@@ -207,13 +162,13 @@ class Archive:
             (raw.source, raw.source_id, record, raw.fetched_at, data_version, _json(prepared.validators)),
         )
         self._log_head(raw.fetched_at, raw.source, raw.source_id, record, run)
-        for alias in prepared.trial.aliases:
+        for alias in prepared.aliases:
             self.put_alias(raw.source, alias, raw.source_id)
         if head is None:
             return "new"
         return "drifted" if head.version == prepared.version and head.vanished_at is None else "changed"
 
-    def _known(self, prepared: Prepared) -> int | None:
+    def _known(self, prepared: Storable) -> int | None:
         """The record with the same content, where the trial had it before."""
         raw = prepared.raw
         known = self.connection.execute(
@@ -222,9 +177,9 @@ class Archive:
         ).fetchone()
         return int(known[0]) if known else None
 
-    def _append(self, prepared: Prepared, run: int, origin: Origin) -> int:
+    def _append(self, prepared: Storable, run: int, origin: Origin) -> int:
         raw = prepared.raw
-        self.put_blob(raw.sha256, raw.body)
+        self.put_blob(raw.sha256, raw.body, prepared.packed)
         cursor = self.connection.execute(
             "INSERT INTO record (source, source_id, sha256, version, rest, url, media_type, fetched_at,"
             " data_timestamp, record_date, redacted, origin, run)"
@@ -238,13 +193,15 @@ class Archive:
         reach("archive.after_record")
         return int(cursor.lastrowid or 0)
 
-    def put_blob(self, digest: str, body: bytes) -> None:
-        """Store content under its hash; content that is there already stays as it is."""
+    def put_blob(self, digest: str, body: bytes, packed: bytes | None = None) -> None:
+        """Store content under its hash, compressed (``packed``: that was done); what is there stays."""
         known = self.connection.execute("SELECT 1 FROM blob WHERE sha256 = ?", (digest,)).fetchone()
         if known:
             return
-        packed = zlib.compress(body, COMPRESSION_LEVEL)
-        codec, data = ("zlib", packed) if len(packed) < len(body) else ("raw", body)
+        data = pack(body) if packed is None else packed
+        codec = "zlib"
+        if len(data) >= len(body):
+            codec, data = "raw", body
         self.connection.execute(
             "INSERT INTO blob (sha256, codec, size, data) VALUES (?, ?, ?, ?)",
             (digest, codec, len(body), data),
@@ -306,25 +263,25 @@ class Archive:
     def head(self, source: str, source_id: str) -> Head | None:
         """The head of a trial, or None where the archive does not have it."""
         row = self.connection.execute(
-            f"{_HEAD} WHERE head.source = ? AND head.source_id = ?", (source, source_id)
+            f"{HEAD_QUERY} WHERE head.source = ? AND head.source_id = ?", (source, source_id)
         ).fetchone()
-        return _head(row) if row else None
+        return head_of(row) if row else None
 
     def heads(self, source: str | None = None, *, vanished: bool = True) -> Iterator[Head]:
         """The heads of all trials in the order of source and id; ``vanished`` False leaves those out."""
         rows = self.connection.execute(
-            f"{_HEAD} WHERE (? IS NULL OR head.source = ?) AND (? OR head.vanished_at IS NULL)"
+            f"{HEAD_QUERY} WHERE (? IS NULL OR head.source = ?) AND (? OR head.vanished_at IS NULL)"
             " ORDER BY head.source, head.source_id",
             (source, source, vanished),
         )
-        return map(_head, rows)
+        return map(head_of, rows)
 
     def raw(self, record: int) -> RawRecord:
         """The raw record with this number. Raises RecordNotFound, ArchiveDamaged."""
-        row = self.connection.execute(f"{_RAW} WHERE record.id = ?", (record,)).fetchone()
+        row = self.connection.execute(f"{RAW_QUERY} WHERE record.id = ?", (record,)).fetchone()
         if row is None:
             raise RecordNotFound(f"{self.path}: no record {record}")
-        return _raw(row, self.path)
+        return raw_of(row, self.path)
 
     def resolve(self, source: str, identifier: str) -> str:
         """The id that an alias stands for, or the id itself."""
@@ -366,7 +323,7 @@ class Archive:
         for row in self.connection.execute("SELECT sha256, codec, size, data FROM blob"):
             digest, codec, size, data = row
             try:
-                body = _unpack(codec, data)
+                body = unpack(codec, data)
             except zlib.error as error:
                 yield f"blob {digest}: cannot be unpacked ({error})"
                 continue
@@ -379,7 +336,7 @@ class Archive:
                 yield f"sqlite: {message}"
 
 
-def is_older(prepared: Prepared, head: Head, archive: Archive) -> bool:
+def is_older(prepared: Storable, head: Head, archive: Archive) -> bool:
     """Whether a record is from before the head: by the registry's update date, then by the data's date."""
     mine, standing = prepared.record_date or "", head.record_date or ""
     if mine != standing:
@@ -388,37 +345,6 @@ def is_older(prepared: Prepared, head: Head, archive: Archive) -> bool:
         "SELECT coalesce(data_timestamp, '') FROM record WHERE id = ?", (head.record,)
     ).fetchone()
     return bool(prepared.raw.data_timestamp) and (prepared.raw.data_timestamp or "") < holder
-
-
-def _head(row: Sequence[object]) -> Head:
-    values = list(row)
-    values[10] = json.loads(str(values[10]))
-    return Head(*values)  # type: ignore[arg-type]
-
-
-def _raw(row: tuple[str, str, str, str, str, str, str | None, str, str, bytes], path: Path) -> RawRecord:
-    source, source_id, url, fetched_at, digest, media_type, data_timestamp, redacted, codec, data = row
-    try:
-        body = _unpack(codec, data)
-    except zlib.error as error:
-        raise ArchiveDamaged(f"{path}: {source_id} cannot be unpacked ({error}); restore a backup") from error
-    if sha256(body) != digest:
-        raise ArchiveDamaged(f"{path}: {source_id} does not fit its hash; restore a backup")
-    return RawRecord(
-        source,
-        source_id,
-        url,
-        fetched_at,
-        digest,
-        media_type,
-        body,
-        data_timestamp,
-        tuple(json.loads(redacted)),
-    )
-
-
-def _unpack(codec: str, data: bytes) -> bytes:
-    return zlib.decompress(data) if codec == "zlib" else data
 
 
 def _json(value: object) -> str:

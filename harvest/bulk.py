@@ -6,10 +6,13 @@ Everything is streamed: one record is in memory at a time. What a name inside a 
 from __future__ import annotations
 
 import gzip
+import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -18,18 +21,22 @@ from harvest.archive import Archive
 from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
+from harvest.intake import Outcome, in_order, packed
 from harvest.redact import may_hold_mail
 from harvest.refresh import REPORTED, Report, make_report
 from harvest.sources import clinconnect, ctgov_record
-from harvest.sources.base import Prepared
+from harvest.sources.base import Prepared, Storable
 from harvest.sources.ctgov_record import utc_now
 
 # The largest record of the registry with results is about 8 MB; one larger than this is no record.
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 # A file that is one JSON document is read whole, so it has a limit; larger ones come as .jsonl or .zip.
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-# Records stored in one transaction.
+# Documents, and bytes of them, stored in one transaction.
 BATCH = 500
+BATCH_BYTES = 16 * 1024 * 1024
+# From this size of a file on, records are prepared in processes beside the one that stores them.
+PARALLEL_BYTES = 24 * 1024 * 1024
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip", ".html", ".htm")
 PROBLEMS_SHOWN = 5
 
@@ -171,6 +178,53 @@ def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prep
         yield prepared
 
 
+def prepare_batch(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
+    """Every document of a batch made ready; a document that is no trial gives its error."""
+    outcomes: list[Outcome] = []
+    for piece in batch:
+        made: list[Storable] = []
+        try:
+            made.extend(prepare_piece(piece, keep_contacts=keep_contacts))
+            outcomes.append((made, None))
+        except (UnexpectedShape, InvalidTrialId) as error:
+            outcomes.append((made, error))
+    return outcomes
+
+
+def _prepare_for_parent(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
+    """:func:`prepare_batch` in a worker: records without their trials, bodies compressed."""
+    return [
+        ([packed(record) for record in made if isinstance(record, Prepared)], error)
+        for made, error in prepare_batch(batch, keep_contacts)
+    ]
+
+
+def _prepared(
+    batches: Iterator[list[Piece]], size: int, keep_contacts: bool
+) -> Generator[tuple[list[Piece], list[Outcome]], None, None]:
+    """Each batch with its outcomes: in this process, or, for a large import on several cores, beside it."""
+    workers = (os.cpu_count() or 1) if size >= PARALLEL_BYTES else 1
+    if workers > 1:
+        yield from in_order(batches, partial(_prepare_for_parent, keep_contacts=keep_contacts), workers)
+    else:
+        for batch in batches:
+            yield batch, prepare_batch(batch, keep_contacts)
+
+
+def _batches(path: Path) -> Iterator[list[Piece]]:
+    """The documents in batches of at most BATCH documents and BATCH_BYTES."""
+    batch: list[Piece] = []
+    held = 0
+    for piece in pieces(path):
+        batch.append(piece)
+        held += len(piece.body)
+        if len(batch) >= BATCH or held >= BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
 def import_path(
     archive: Archive,
     path: Path,
@@ -186,17 +240,14 @@ def import_path(
     run = run_log.begin(
         archive, "import", "files", f"import:{path.name}", {"path": path.name}, utc_now(), None
     )
-    importer = _Importer(archive, run, keep_contacts)
+    importer = _Importer(archive, run)
+    size = path.stat().st_size if path.is_file() else 0
     try:
-        batch: list[Piece] = []
-        for piece in pieces(path):
-            batch.append(piece)
-            if len(batch) >= BATCH:
-                importer.store(batch)
-                batch.clear()
+        with closing(_prepared(_batches(path), size, keep_contacts)) as prepared:
+            for batch, outcomes in prepared:
+                importer.store(outcomes)
                 if progress is not None:
-                    progress(piece.position, piece.size)
-        importer.store(batch)
+                    progress(batch[-1].position, batch[-1].size)
         if not importer.stored:
             raise importer.first_problem or UnreadableFile(f"{path}: no record in it")
     except HarvestError as error:
@@ -209,27 +260,25 @@ def import_path(
 class _Importer:
     """One import: stores batches, counts what they were, remembers what was no trial."""
 
-    def __init__(self, archive: Archive, run: int, keep_contacts: bool) -> None:
+    def __init__(self, archive: Archive, run: int) -> None:
         self.archive = archive
         self.run = run
-        self.keep_contacts = keep_contacts
         self.stored = 0
         self.data_version: str | None = None
         self.problems: list[str] = []
-        self.first_problem: HarvestError | None = None
+        self.first_problem: Exception | None = None
 
-    def store(self, batch: list[Piece]) -> None:
+    def store(self, outcomes: Sequence[Outcome]) -> None:
         """Store the records of some documents in one transaction."""
         with self.archive.transaction():
-            for piece in batch:
-                try:
-                    for prepared in prepare_piece(piece, keep_contacts=self.keep_contacts):
-                        outcome = self.archive.put(prepared, run=self.run, origin="import")
-                        run_log.note(self.archive, self.run, prepared.raw.source_id, outcome)
-                        self.stored += 1
-                        stamp = prepared.raw.data_timestamp
-                        self.data_version = max(self.data_version or "", stamp or "") or None
-                except (UnexpectedShape, InvalidTrialId) as error:
+            for made, error in outcomes:
+                for record in made:
+                    outcome = self.archive.put(record, run=self.run, origin="import")
+                    run_log.note(self.archive, self.run, record.raw.source_id, outcome)
+                    self.stored += 1
+                    stamp = record.raw.data_timestamp
+                    self.data_version = max(self.data_version or "", stamp or "") or None
+                if error is not None:
                     self.problems.append(str(error))
                     self.first_problem = self.first_problem or error
         reach("refresh.after_page")

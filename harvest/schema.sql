@@ -4,13 +4,15 @@
 PRAGMA application_id = 1414220354;  -- "TKB" + 2: a raw archive, not a knowledge base
 PRAGMA user_version = 1;
 
--- Content by its hash; codec is "zlib" or "raw".
+-- Content by its hash; codec is "zlib" or "raw". The rows lie in the order of storing: in the order of the
+-- hashes (a table WITHOUT ROWID) each insert would land on another page of a large file.
 CREATE TABLE blob (
-  sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+  id     INTEGER PRIMARY KEY,
+  sha256 TEXT NOT NULL UNIQUE CHECK (length(sha256) = 64),
   codec  TEXT NOT NULL CHECK (codec IN ('zlib', 'raw')),
   size   INTEGER NOT NULL,
   data   BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- One row for each distinct content of a trial that a registry gave. origin says by which way it came;
 -- record_date is the registry's day of the last update (of a history version: its day).

@@ -25,6 +25,35 @@ class Prepared:
     trial: Trial
     validators: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The ids that the record had before."""
+        return self.trial.aliases
+
+    @property
+    def packed(self) -> bytes | None:
+        """None: the body was not compressed yet."""
+        return None
+
+
+class Storable(Protocol):
+    """What the archive needs of a record: :class:`Prepared`, or what a worker process sends of one."""
+
+    @property
+    def raw(self) -> RawRecord: ...  # noqa: D102
+    @property
+    def version(self) -> str: ...  # noqa: D102
+    @property
+    def rest(self) -> str: ...  # noqa: D102
+    @property
+    def record_date(self) -> str | None: ...  # noqa: D102
+    @property
+    def validators(self) -> dict[str, str]: ...  # noqa: D102
+    @property
+    def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def packed(self) -> bytes | None: ...  # noqa: D102
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

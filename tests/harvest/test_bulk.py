@@ -165,7 +165,11 @@ def test_a_page_is_taken_too(archive: Archive, fixtures: Path) -> None:
     assert archive.head("clinconnect", "NCT06886919") is not None
 
 
-def test_memory_does_not_grow_with_the_number_of_records(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_number_of_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 50)
+
     def peak(count: int) -> int:
         def made() -> Iterator[bytes]:
             for number in range(count):
@@ -183,8 +187,35 @@ def test_memory_does_not_grow_with_the_number_of_records(tmp_path: Path) -> None
             tracemalloc.stop()
         return most
 
-    small, large = peak(600), peak(3000)
+    small, large = peak(300), peak(1500)
     assert large < small * 1.5
+
+
+def test_worker_processes_give_the_same_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [with_contacts(sample(number)) for number in range(1, 61)]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines(records[:30]) + b"not json\n" + lines(records[30:]))
+    monkeypatch.setattr(bulk, "BATCH", 7)
+    states = []
+    for limit in (1 << 40, 0):
+        monkeypatch.setattr(bulk, "PARALLEL_BYTES", limit)
+        with Archive.open(tmp_path / f"{limit}.sqlite", write=True) as archive:
+            report = import_path(archive, path)
+            states.append(state_of(archive))
+        assert len(report.new) == 60
+        assert "line 31: not JSON" in report.message
+    assert states[0] == states[1]
+
+
+def test_an_error_of_the_file_ends_the_workers(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk, "PARALLEL_BYTES", 0)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(lines([sample(number) for number in range(1, 400)]))[:-30])
+    with pytest.raises(UnreadableFile, match="cannot be read to its end"):
+        import_path(archive, path)
 
 
 def test_an_older_dump_does_not_turn_a_trial_back(archive: Archive, tmp_path: Path) -> None:
