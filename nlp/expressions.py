@@ -13,32 +13,14 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from nlp import clauses, contradictions, facts
-from nlp.assertions import ADEQUATE, Asserter
 from nlp.branches import Branches
-from nlp.clauses import Token
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branch, tree
-from nlp.model import Expression, Fact, If, Leaf, Section, Unread, leaves
+from nlp.model import Expression, If, Leaf, Section, Unread, leaves
+from nlp.statements import Statements
 
 _WORD = re.compile(r"[^\W_]+")
-_POPULATION = re.compile(
-    r"\s*(?:(?:all|any|sexually active|fertile|non-?sterili[sz]ed|(?:pre-?|post-?)?menopausal|heterosexual|both|adult"
-    r"|healthy|eligible)\s+)*(?:wom[ae]n|m[ae]n|(?:fe)?males?|girls|boys|wocbp|children|adolescents"
-    r"|(?:patients|subjects|participants|individuals|those|persons|a patient|a subject|a participant)\s+(?:with|who"
-    r"|on|receiving|taking|having|of|aged|without|previously))\b"
-)
-_LABEL_WORDS = 7
-_LABELS = 10
-"""Labels that one statement may have ("Liver function: ALT: ..."); further colons are only signs."""
-_LIST_MARKS = ("anyof", "allof", "definition", "example")
 # Words before "with one of the following" that say nothing without the list.
-_LEANS = re.compile(
-    r"(?:^|\b)(?:treat\w*|therap\w+|use|used|histor\w+|diagnos\w+|presence|evidence|infect\w+|exposure|receipt|contact"
-    r"|patients?|subjects?|participants?|individuals|one|those|people|medication\w*|present\w*)\s*$"
-)
-_STRICT = re.compile(r"must|should|shall")
-_REASON = re.compile(r"\W*(?:for (?:this|these|that) reasons?|because|since|as|due to|given)\b")
-_JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clinician)s?\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +116,8 @@ def _least(logic: str, size: int) -> int | None:
     return int(number) if name == "at_least" and number.isdigit() else None
 
 
-class _Reader(Asserter):
+class _Reader(Statements):
     """Reads the statements of one criterion and joins them."""
-
-    alternatives = False
-    listed = False
-    labels = 0
 
     def read(self) -> Expression:
         """The expression of the whole text."""
@@ -172,217 +150,6 @@ class _Reader(Asserter):
             return 1.0
         lost = sum(len(_WORD.findall(self.text, start, end)) for start, end in spans)
         return max(0.0, round(1 - lost / total, 4))
-
-    # -- statements
-
-    def _statement(self, low: int, high: int, start: int, end: int) -> Statement | None:
-        """Read one statement; None where it demands nothing."""
-        colon = self._colon(low, high)
-        if colon is not None and not self.text[self.tokens[colon].end : end].strip():
-            if self.listed or self._introduces(low, colon):
-                return self._before_list(low, colon, start)
-            high, end, colon = colon, self.tokens[colon].start, None
-        if colon is not None:
-            return self._labelled(colon, low, high, start, end)
-        force, at = self._force(low, high, start)
-        statement = Statement([], force, alternative=self.alternatives)
-        if at is not None and force == "allowance":
-            if not self._beside(at, low):
-                return self._allowance(at, low, high, start, end)
-            statement.force = "named"
-        if force in ("demand", "prohibition") and at is not None:
-            statement.condition = self._population(low, start, at)
-            if statement.condition is not None:
-                low, start = (
-                    (at, self.tokens[at].start) if force == "prohibition" else (at + 1, self.tokens[at].end)
-                )
-        if self.section == "inclusion" and statement.condition is None:
-            low, start = self._population_of(statement, low, high, start)
-        if force == "exclude" and at is not None:
-            statement.clauses = self._excluded(at, low, high, start, end)
-        else:
-            statement.clauses = self.clauses(low, high, start, end)
-        return statement if statement.clauses else None
-
-    def _allowance(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
-        """An allowance; unread where the same sentence also makes a demand that was not taken apart."""
-        for token in self.tokens[low:high]:
-            if token.kind in ("demand", "prohibition") and _STRICT.match(self.lower, token.start):
-                span = facts.trim(self.text, start, end)
-                return Statement(
-                    [Clause(Unread(span, "a demand and an allowance in one sentence"))], "demand"
-                )
-        return self.allowed(at, low, high, start, end)
-
-    def _excluded(self, at: int, low: int, high: int, start: int, end: int) -> list[Clause]:
-        """ "X are excluded", "We exclude X", "X are not eligible if Y": what is kept out."""
-        token = self.tokens[at]
-        before = self.clauses(low, at, start, token.start)
-        after = self.clauses(at + 1, high, token.end, end)
-        if not before:
-            return after
-        opener = self.tokens[at + 1] if at + 1 < high else None
-        if after and opener is not None and opener.kind == "condition":
-            before[-1].condition = tree(after, "inclusion")
-        for exception in self.hanging:
-            before[-1].exception = exception
-        self.hanging.clear()
-        return before
-
-    def _before_list(self, low: int, colon: int, start: int) -> Statement | None:
-        """What stands before "and one of the following:"; None where that only names the list."""
-        marker = next((i for i in range(low, colon) if self.tokens[i].kind in _LIST_MARKS), None)
-        if marker is None:
-            return None
-        kinds = ("and", "comma", "with", "but") if self.section == "inclusion" else ("or",)
-        join = next((i for i in range(marker - 1, low - 1, -1) if self.tokens[i].kind in kinds), None)
-        if join is None:
-            return None
-        end = self.tokens[join].start
-        if self.tokens[join].kind == "with" and _LEANS.search(self.lower, start, end):
-            return None
-        return self._statement(low, join, start, end)
-
-    def _introduces(self, low: int, colon: int) -> bool:
-        """Whether a text that ends in a colon only announces what follows."""
-        return any(token.kind in _LIST_MARKS for token in self.tokens[low:colon])
-
-    def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
-        """named, demand, prohibition, exclude or allowance, and the token that says so."""
-        relative = False
-        found: tuple[str, int | None] = ("named", None)
-        index = low
-        while index < high:
-            token = self.tokens[index]
-            if token.kind == "open" and token.mate >= 0:
-                index = token.mate
-            elif token.kind in ("allowance", "exclude"):
-                return token.kind, index
-            elif token.kind == "relative":
-                relative = True
-            elif token.kind in ("demand", "prohibition") and found[1] is None:
-                # "diseases that must be treated" is named, not demanded
-                strict = self.lower.startswith(("must", "should", "shall"), token.start)
-                strict = strict and not relative and not _JUDGE.search(self.lower, start, token.start)
-                if self.section != "exclusion" or strict:
-                    found = (token.kind, index)
-            index += 1
-        return found
-
-    def _beside(self, at: int, low: int) -> bool:
-        """Whether an allowance is only a remark beside limits ("18-70 years, gender not limited")."""
-        comma = False
-        for token in self.tokens[low:at]:
-            if token.kind in ("condition", "population", "exception"):
-                return False
-            comma = token.kind == "comma" or (comma and token.kind != "atom")
-        return comma and any(token.kind == "atom" for token in self.tokens[low:at])
-
-    def _population(self, low: int, start: int, at: int) -> Expression | None:
-        """The group that a demand is restricted to ("Women of childbearing potential must ...")."""
-        demand = self.tokens[at]
-        if any(token.kind in ("atom", "window") for token in self.tokens[low:at]):
-            return None
-        comma = self.lower.rfind(", ", start, demand.start)
-        if comma >= 0 and _REASON.match(self.lower, start):
-            start = comma + 2
-        if not _POPULATION.match(self.lower, start, demand.start):
-            return None
-        return facts.fact(self.text, self.lower, start, demand.start)
-
-    def _population_of(self, statement: Statement, low: int, high: int, start: int) -> tuple[int, int]:
-        """ "Women of childbearing potential who have ...": a condition, wherever a statement begins so."""
-        first = next(
-            (i for i in range(low, high) if self.tokens[i].kind in ("relative", "with", "atom")), None
-        )
-        if first is None or self.tokens[first].kind == "atom":
-            return low, start
-        group = facts.fact(self.text, self.lower, start, self.tokens[first].start)
-        if isinstance(group, Fact) and group.concept == "childbearing_potential":
-            statement.condition = group
-            return first + 1, self.tokens[first].end
-        return low, start
-
-    def _colon(self, low: int, high: int) -> int | None:
-        """The first colon outside brackets, unless an item stands before it."""
-        if self.labels > _LABELS:
-            return None
-        index = low
-        while index < high:
-            token = self.tokens[index]
-            if token.kind == "open" and token.mate >= 0:
-                index = token.mate
-            elif token.kind == "colon":
-                return index
-            elif token.kind == "atom":
-                return None
-            index += 1
-        return None
-
-    def _labelled(self, colon: int, low: int, high: int, start: int, end: int) -> Statement | None:
-        """``label: what it asks``: the label is structure, or a condition, or governs the list after it."""
-        head = self.tokens[low:colon]
-        before: list[Clause] = []
-        condition_free = not any(
-            token.kind in ("condition", "population", "definition", "allof") for token in head
-        )
-        marker = next((i for i in range(low, colon) if self.tokens[i].kind in ("anyof", "allof")), None)
-        if marker is not None:
-            join = next(
-                (
-                    i
-                    for i in range(marker - 1, low - 1, -1)
-                    if self.tokens[i].kind in ("or", "and", "comma", "but")
-                ),
-                None,
-            )
-            if join is not None:
-                before = self.clauses(low, join, start, self.tokens[join].start)
-        elif condition_free and len(self.text[start : self.tokens[colon].start].split()) > _LABEL_WORDS:
-            before = self._spoken_label(low, colon, start)
-        condition = self._heading_condition(head, start, self.tokens[colon])
-        windows = [index for token in head if token.kind == "window" for index in token.drafts]
-        if windows:
-            self.governing = windows
-        if marker is not None and self.tokens[marker].kind == "anyof":
-            self.alternatives = True
-        self.labels += 1
-        rest = self._statement(colon + 1, high, self.tokens[colon].end, end)
-        self.labels -= 1
-        if rest is None or not rest.clauses:
-            return Statement(before) if before else rest
-        if condition is not None:
-            rest.condition = condition if rest.condition is None else all_of([condition, rest.condition])
-        if before and marker is None:
-            if len(before) == 1:
-                rest.clauses[0].join = "define"
-            else:  # "A, B, and severe C: its signs": the last one is what the label names
-                before = before[:-1]
-                rest.clauses[0].join = "or" if self.section == "exclusion" else "and"
-            rest.clauses = before + rest.clauses
-        elif before:
-            rest.clauses[0].join = "or" if self.section == "exclusion" else "and"
-            rest.clauses[0].strong = True
-            rest.clauses = before + rest.clauses
-        rest.alternative = self.alternatives
-        return rest
-
-    def _spoken_label(self, low: int, colon: int, start: int) -> list[Clause]:
-        """A label that is long enough to demand something of its own."""
-        end = self.tokens[colon].start
-        if ADEQUATE.search(self.lower, start, end):
-            return []
-        return [
-            clause for clause in self.clauses(low, colon, start, end) if isinstance(clause.expression, Fact)
-        ]
-
-    def _heading_condition(self, head: Sequence[Token], start: int, colon: Token) -> Expression | None:
-        """ "For participants with HIV:" is a condition on what follows the colon."""
-        if not head or head[0].kind not in ("condition", "population"):
-            return None
-        if self.text[start : head[0].start].strip(" -*"):
-            return None
-        return facts.fact(self.text, self.lower, head[0].end, colon.start)
 
     # -- joining statements
 

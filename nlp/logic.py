@@ -57,6 +57,13 @@ def any_of(parts: Sequence[Expression]) -> Expression:
     return flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
 
 
+def both(one: Expression | None, other: Expression, join: Join) -> Expression:
+    """Two conditions of one limit: "if A or if B", "A, if B"."""
+    if one is None:
+        return other
+    return any_of([one, other]) if join in ("or", "andor") else all_of([one, other])
+
+
 def negate(expression: Expression) -> Expression:
     """What holds where the expression does not, with one ``not`` for each alternative.
 

@@ -1,0 +1,283 @@
+"""Read the segments of a statement that hold thresholds, in their own text or in brackets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nlp import clauses, facts
+from nlp.clauses import Segment, Token
+from nlp.cues import matcher
+from nlp.logic import TRUE, Clause, Statement, all_of, any_of, both, negate, tree
+from nlp.model import Expression, Fact, Leaf, Unread, leaves
+from nlp.phrases import Phrases
+
+_ANCHOR = re.compile(
+    r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
+    r"|ago|old|in|for|to|during)\b(?:\s+(?!(?:or|and|with|who|that|which|unless|except|if|but|without|due|requiring)\b)"
+    r"[^\s,;()]+|\s*\([^()]*\))*"
+)
+_PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
+_SUBJECT_PRONOUN = re.compile(r"(?:^|,)\s*(?:it|they|these|this|those|he|she|such \w+|these \w+)\s*\Z")
+_NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
+_FURTHER = re.compile(
+    r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
+)
+_EITHER = re.compile(r"\bor\b")
+_BOTH = re.compile(r"\band\b|&")
+
+
+class Limits(Phrases):
+    """What the items of one criterion demand, with their brackets: conditions, alternatives, definitions."""
+
+    def _measured(
+        self, piece: Segment, phrase: list[Segment], out: list[Clause], leading: Expression | None
+    ) -> None:
+        """Read a segment that holds thresholds, in its text or in its brackets."""
+        values = [atom for atom in piece.atoms if atom.kind == "atom"]
+        brackets = [bracket for bracket in piece.brackets if self._inside(bracket, "atom")]
+        clause = Clause(TRUE, piece.join, piece.strong, condition=leading)
+        clause.demanded = any(token.kind == "demand" for token in piece.cues)
+        expressions: list[Expression] = []
+        extra: list[Clause] = []
+        used: list[int] = []
+        if values:
+            self._flush(
+                phrase, out, leading, before_items=piece.join in ("", "comma", "with", "relative", "and")
+            )
+            expression = self._values(piece, values, used)
+            if expression is not None:
+                expressions.append(expression)
+        else:
+            known = len(out)
+            named = [token for token in piece.atoms if token.end <= brackets[0].start]
+            head = Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part, atoms=named)
+            if piece.part == "example":
+                head.part, head.join = "main", "or"
+            if piece.part != "definition" or not phrase:
+                phrase.append(head)
+            self._flush(phrase, out, leading, before_items=True)
+            if len(out) > known:
+                clause = out.pop()
+                expressions.append(clause.expression)
+        for bracket in brackets:
+            self._bracket(bracket, clause, expressions, used, extra, bool(values))
+        for bracket in piece.brackets:
+            if bracket not in brackets:
+                self._plain_bracket(bracket, clause, used)
+        clause.expression, clause.drafts = all_of(expressions), tuple(used)
+        if piece.negated:
+            clause.expression, clause.join = negate(clause.expression), "with"
+        if piece.part == "example":
+            clause.join, clause.strong = "or", True
+        elif piece.part == "definition" and values and out:
+            clause.join = "define"
+        if expressions:
+            out.append(clause)
+        out.extend(extra)
+
+    def _values(self, piece: Segment, values: Sequence[Token], used: list[int]) -> Expression | None:
+        """The conjunction of the values in a segment's own text, and of what surely goes with them."""
+        parts: list[Expression] = []
+        for atom in values:
+            expression, indexes = self._atom(atom)
+            used += indexes
+            if expression is not None:
+                parts.append(expression)
+        if not parts:
+            return None
+        if self.section == "exclusion" and len(parts) > 1 and self._run_on(used):
+            parts = [any_of(parts)]
+        head = facts.frame(self.lower, piece.start, values[0].start)
+        if head.negated and not self.text[head.start : values[0].start].strip(" -:,"):
+            parts = [negate(all_of(parts))]
+        if any(self._is_event(index) for index in used):
+            parts += [Leaf(str(i)) for token in piece.atoms if token.kind == "window" for i in token.drafts]
+        self._rest(piece, values, parts)
+        return all_of(parts)
+
+    def _run_on(self, indexes: Sequence[int]) -> bool:
+        """Whether values stand side by side without a join, each on a concept of its own."""
+        concepts = [self.drafts[index].concept for index in indexes]
+        measured = all(self.drafts[index].entity_type == "Measurement" for index in indexes)
+        return measured and None not in concepts and len(set(concepts)) == len(concepts)
+
+    def _is_event(self, index: int) -> bool:
+        """Whether an item is something that happens (so that "within 30 days" restricts it)."""
+        draft = self.drafts[index]
+        value = self.lower[draft.value_start : draft.value_end]
+        return draft.kind == "count" or (draft.kind == "ordinal" and "grade" in value) or "grade" in value
+
+    def _rest(self, piece: Segment, values: Sequence[Token], parts: list[Expression]) -> None:
+        """Words after the last value: a further demand, a known context, or words not understood."""
+        start = max(token.end for token in piece.atoms)
+        for bracket in piece.brackets:
+            start = max(start, self.tokens[bracket.mate].end)
+        if _ANCHOR.match(self.lower, start, piece.end):
+            return
+        start, end = facts.trim(self.text, start, piece.end)
+        last = self.drafts[values[-1].drafts[-1]]
+        if (
+            start < end
+            and last.kind == "ordinal"
+            and "grade" in self.lower[last.value_start : last.value_end]
+        ):
+            expression = facts.fact(self.text, self.lower, start, end)
+            parts += [] if expression is None else [expression]
+            return
+        if start < end and _FURTHER.match(self.lower, start, end):
+            expression = facts.fact(self.text, self.lower, start, end)
+            if expression is not None:
+                parts.append(expression)
+        elif len(self.text[start:end].split()) > 3:
+            self.left.append((start, end))
+
+    def _bracket(
+        self,
+        bracket: Token,
+        clause: Clause,
+        expressions: list[Expression],
+        used: list[int],
+        extra: list[Clause],
+        after_item: bool,
+    ) -> None:
+        """Thresholds in brackets: a condition, a limit under a condition, an alternative, a definition."""
+        low, high = self._within(bracket)
+        close = self.tokens[bracket.mate]
+        if matcher("assay").find(self.lower[bracket.end : close.start]):
+            self.set_role(low, high, "definition")
+            return
+        if self._allowed_in_bracket(bracket, clause, extra):
+            return
+        parts: list[Clause] = []
+        for piece in clauses.statements(self.tokens, low, high, bracket.end, close.start):
+            parts += self.clauses(*piece)
+        if not parts:
+            return
+        if self._demand_in_exclusion(parts):
+            return
+        indexes = [index for part in parts for index in part.drafts]
+        opener = self.tokens[low]
+        conditional = opener.kind in ("condition", "population") and parts[0].condition is None
+        if after_item and conditional and not self.text[bracket.end : opener.start].strip():
+            clause.condition = both(clause.condition, tree(parts, "inclusion"), "and")
+            self._note(used, "condition", bracket.end, close.start)
+            return
+        ages = bool(indexes) and all(self.drafts[index].entity_type == "Age" for index in indexes)
+        if after_item and ages and not any(self.drafts[index].entity_type == "Age" for index in used):
+            condition = tree(parts, "inclusion")
+            clause.condition = (
+                condition if clause.condition is None else all_of([clause.condition, condition])
+            )
+            self._note(used, "condition", bracket.end, close.start)
+        elif after_item and (parts[0].join in ("or", "andor") or any(part.condition for part in parts)):
+            extra.extend(parts)
+        else:
+            expressions.append(tree(parts, self.section))
+            used += indexes
+
+    def _plain_bracket(self, bracket: Token, clause: Clause, used: Sequence[int]) -> None:
+        """Brackets without thresholds: a condition or an exception, else words that explain."""
+        low, high = self._within(bracket)
+        if low == high or self._allowed_in_bracket(bracket, clause, []):
+            return
+        opener, close = self.tokens[low], self.tokens[bracket.mate]
+        if (
+            opener.kind not in ("condition", "population", "exception")
+            or self.text[bracket.end : opener.start].strip()
+        ):
+            return
+        found = facts.fact(self.text, self.lower, opener.end, close.start)
+        if found is None:
+            return
+        if opener.kind == "exception":
+            clause.exception = found
+            self._note(used, "exception", bracket.end, close.start)
+        else:
+            clause.condition = found
+            self._note(used, "condition", bracket.end, close.start)
+
+    def _atom(self, atom: Token) -> tuple[Expression | None, list[int]]:
+        """The expression of one value: one leaf, or one for each concept that shares it."""
+        indexes = [index for index in atom.drafts if clauses.enters(self.drafts[index])]
+        if not indexes:
+            return None, []
+        if any("lost_comparator" in self.drafts[index].flags for index in indexes):
+            return Unread(
+                (atom.start, atom.end), "the comparator was lost, so the direction is not known"
+            ), indexes
+        parts: list[Expression] = [Leaf(str(index)) for index in indexes]
+        if len(parts) == 1:
+            return parts[0], indexes
+        spans = sorted(
+            (self.drafts[index].concept_start, self.drafts[index].concept_end) for index in indexes
+        )
+        between = self.lower[spans[0][1] : spans[-1][0]]
+        either = _EITHER.search(between) or (self.section == "exclusion" and not _BOTH.search(between))
+        return (any_of(parts) if either else all_of(parts)), indexes
+
+    def _demand_in_exclusion(self, parts: list[Clause]) -> bool:
+        """ "(if HBsAg positive, 4 weeks of treatment shall be given)": a demand that is not turned."""
+        if self.section != "exclusion":
+            return False
+        at = next((index for index, part in enumerate(parts) if part.demanded), None)
+        if at is None:
+            return False
+        state = tree(parts[:at], "inclusion") if at else TRUE
+        self.demands.append((state, tree(parts[at:], "inclusion")))
+        return True
+
+    def _allowed_in_bracket(self, bracket: Token, clause: Clause, extra: list[Clause]) -> bool:
+        """ "(> 1.5 mg/dL is allowed if ...)", "(patients with Gilbert syndrome are allowed up to ...)"."""
+        low, high = self._within(bracket)
+        at = next((index for index in range(low, high) if self.tokens[index].kind == "allowance"), None)
+        if at is None:
+            return False
+        statement = self.allowed(at, low, high, bracket.end, self.tokens[bracket.mate].start)
+        if statement.force == "demand":
+            extra.extend(statement.clauses)
+            return True
+        ways = [part.expression for part in statement.clauses]
+        ways += [] if statement.condition is None else [statement.condition]
+        if ways:
+            clause.exception = all_of(ways)
+        return True
+
+    def allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
+        """An allowance demands nothing, unless it is tied to a condition or to a limit.
+
+        ``at`` is the token that allows. The statement's clauses are what is allowed, its condition is
+        when; with force ``demand`` it is a limit for a group instead.
+        """
+        token = self.tokens[at]
+        stop = token.start
+        pronoun = _SUBJECT_PRONOUN.search(self.lower, start, stop)
+        before = self.clauses(low, at, start, pronoun.start() if pronoun else stop)
+        self.hanging.clear()
+        after = self.clauses(at + 1, high, token.end, end)
+        subjects = [] if pronoun else [clause for clause in before if not clause.drafts]
+        about: Expression | None = all_of([clause.expression for clause in subjects]) if subjects else None
+        if isinstance(about, Fact | Unread) and _PRONOUN.match(self.lower[slice(*about.span)]):
+            about = None
+        conditions = [clause.condition for clause in (*before, *after) if clause.condition is not None]
+        if pronoun and before:
+            # "But if the disease progresses, and 5 half-lives have passed, it is allowed"
+            conditions += [clause.expression for clause in before]
+        opener = self.tokens[at + 1] if at + 1 < high else None
+        if opener is not None and opener.kind == "condition" and after and after[0].condition is None:
+            conditions.append(tree(after, "inclusion"))
+        exceptions = [clause.exception for clause in (*before, *after) if clause.exception is not None]
+        needs = list(dict.fromkeys([*conditions, *(negate(part) for part in (*exceptions, *self.hanging))]))
+        self.hanging.clear()
+        if about is not None and not conditions and after and after[0].drafts:
+            after[0].condition = about
+            return Statement(after, "demand")
+        bounded = before and before[0].drafts and not needs and self.section == "inclusion"
+        if bounded and _NO_MORE.match(self.lower, start, end):
+            return Statement(before, "demand")
+        keep = {int(leaf.item) for need in needs for leaf in leaves(need) if isinstance(leaf, Leaf)}
+        self.set_role(low, high, "allowance", frozenset(keep))
+        statement = Statement([], "allowance", also="also" in self.lower[token.start : token.end])
+        statement.condition = all_of(needs) if needs else None
+        statement.clauses = [Clause(about)] if about is not None else []
+        return statement
