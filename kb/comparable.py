@@ -42,9 +42,9 @@ from kb.topic import (
 )
 from nlp.model import Extraction
 
-SCAN = 20_000
-"""Up to so many trials every one is scored; beyond, those that share a condition, product, target and
-modality, and the best full-text hits."""
+SCAN = 5_000
+"""Up to so many trials every one is scored; beyond, those that share a condition, a product or a target
+(as many of each), and full-text hits of the rarest words."""
 
 Order = Literal["topic", "thresholds"]
 

@@ -126,6 +126,7 @@ def matching(store: Store, query: str, units: UnitConverter) -> list[int]:
     ]
 
 
+@lru_cache(maxsize=256)
 def parse(query: str) -> Node:
     """The query's tree. Raises QueryInvalid."""
     if not query.strip():

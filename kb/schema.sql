@@ -73,7 +73,6 @@ CREATE TABLE trial_version (
   title              TEXT NOT NULL,
   official_title     TEXT,
   acronym            TEXT,
-  brief_summary      TEXT,
   status             TEXT,
   study_type         TEXT,
   phases             TEXT NOT NULL,
@@ -86,13 +85,14 @@ CREATE TABLE trial_version (
   completion_date    TEXT,
   first_posted       TEXT,
   last_update_posted TEXT,
-  countries          TEXT NOT NULL,
-  arms               TEXT NOT NULL,
-  unknown_tokens     TEXT NOT NULL,
   synthetic          INTEGER NOT NULL,
   reconstruction     INTEGER NOT NULL,
   criteria_text_id   INTEGER NOT NULL REFERENCES criteria_text(id),
   record             TEXT NOT NULL,  -- digest of the parsed record, to see a change that keeps the version
+  countries          TEXT NOT NULL,
+  unknown_tokens     TEXT NOT NULL,
+  brief_summary      TEXT,           -- the long ones last: what stands before them is read without them
+  arms               TEXT NOT NULL,
   UNIQUE (trial_id, version)
 );
 CREATE INDEX trial_version_current ON trial_version(trial_id) WHERE current = 1;
@@ -253,6 +253,12 @@ CREATE TABLE threshold (             -- one item: what one mention says, and wha
   holds_for      TEXT                -- the population of the item, or else of its criterion
 );
 CREATE INDEX threshold_version ON threshold(version_id, concept_id);
+-- what a survey of a subject reads: the general bounds by trial, and how many requirements have none
+CREATE INDEX threshold_general ON threshold(version_id, concept_id, scale, min_value, max_value, alternative,
+    canonical_unit, unit, applies_if, holds_for)
+  WHERE scale IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL AND concept_id IS NOT NULL;
+CREATE INDEX threshold_unplaced ON threshold(version_id, concept_id, role, scale, status)
+  WHERE scale IS NULL AND status IS NULL AND role = 'requirement' AND concept_id IS NOT NULL;
 CREATE INDEX threshold_criterion ON threshold(criterion_id);
 -- the bounds demanded of every patient, by value: these two cover the questions over all trials
 CREATE INDEX threshold_min ON threshold(concept_id, scale, min_value, version_id, alternative, canonical_unit, current, applies_if, holds_for)
@@ -283,6 +289,8 @@ CREATE INDEX screen_high ON screen_literal(concept_id, scale, high, version_id, 
   WHERE size = 1 AND outside = 0 AND high IS NOT NULL;
 CREATE INDEX screen_other ON screen_literal(concept_id, scale, outside, size, low, high, version_id, clause, timed, sex)
   WHERE size > 1 OR outside = 1 OR scale = '?';
+
+CREATE INDEX screen_concept ON screen_literal(concept_id, scale, version_id);
 
 CREATE TABLE screen_fact (           -- under which keys a patient's event could answer something
   version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,

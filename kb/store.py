@@ -45,7 +45,7 @@ from kb.errors import (
 from kb.rows import PutResult, TrialReader, TrialWriter
 from nlp.model import Extraction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every change of schema.sql, or of what is derived: an older file must be rebuilt."""
 
 SOURCE_PREFERENCE = ("ctgov",)
