@@ -68,7 +68,6 @@ def record_to_json(record: TrialRecord) -> dict[str, Any]:
         "provenance": {
             "vocabulary": record.vocabulary,
             "data_timestamp": record.data_timestamp,
-            "fetched_at": record.fetched_at,
         },
         "criteria": criteria,
         "items": [item.to_json() for item in record.items],
@@ -90,7 +89,6 @@ def record_from_json(row: Mapping[str, Any]) -> TrialRecord:
         criteria=tuple(_criterion(criterion) for criterion in row["criteria"]),
         vocabulary=provenance["vocabulary"],
         data_timestamp=provenance["data_timestamp"],
-        fetched_at=provenance["fetched_at"],
         reviews=tuple(Review(**review) for review in row["reviews"]),
     )
 

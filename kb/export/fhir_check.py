@@ -26,13 +26,26 @@ _OFFSET = "http://hl7.org/fhir/characteristic-offset"
 _UCUM = "http://unitsofmeasure.org"
 
 # UCUM by its grammar, with the atoms of laboratory and clinical measurement. Kelvin is left out: a "K" is always "thousand".
-_METRIC = r"(?:m\[Hg\]|m\[H2O\]|mol|eq|osm|kat|Cel|Pa|Hz|Bq|Gy|Sv|bar|cal|U|\[iU\]|\[IU\]|\[CFU\]|\[arb'U\]|\[MFU\]|g|m|L|l|s|J|W|V|A|t)"
-_PREFIX = r"(?:da|[YZEPTGMkhdcmunpfazy])?"
-_FIXED = (
-    r"(?:10\*|10\^|%|\[ppth\]|\[ppm\]|\[pH\]|\[HPF\]|\[LPF\]|\[GPL'U\]|\[MPL'U\]|\[APL'U\]|\[in_i\]|\[ft_i\]|\[lb_av\]|\[oz_av\]"
-    r"|\[degF\]|\[drp\]|\[diop\]|\[p'diop\]|\[foz_us\]|\[mi_i\]|\[ppb\]|\[wood'U\]|dyn|dB|min|h|d|wk|mo|a|deg|\d+)"
-)
-_COMPONENT = rf"(?:(?:{_FIXED}|{_PREFIX}{_METRIC})(?:[+-]?\d+)?(?:\{{[!-z|~]*\}})?|\{{[!-z|~]*\}})"
+_METRIC = "|".join((
+    "m[Hg]", "m[H2O]", "mol", "eq", "osm", "kat", "Cel", "Pa", "Hz", "Bq", "Ci", "Gy", "Sv", "bar", "cal", "dyn", "U", "g",
+    "m", "L", "l", "s", "J", "W", "V", "A", "t", "[iU]", "[IU]", "[CFU]", "[PFU]",
+))  # fmt: skip
+_FIXED = "|".join((
+    "10*", "10^", "%", "[ppth]", "[ppm]", "[ppb]", "[pH]", "[HPF]", "[LPF]", "[GPL'U]", "[MPL'U]", "[APL'U]", "[beth'U]",
+    "[arb'U]", "[USP'U]", "[anti'Xa'U]", "[todd'U]", "[dye'U]", "[smgy'U]", "[bdsk'U]", "[ka'U]", "[tb'U]", "[wood'U]",
+    "[ELU]", "[EU]", "[FFU]", "[BAU]", "[AU]", "[Lf]", "[PNU]", "[TCID_50]", "[CCID_50]", "[EID_50]", "[in_i]", "[ft_i]",
+    "[mi_i]", "[lb_av]", "[oz_av]", "[foz_us]", "[degF]", "[drp]", "[diop]", "[p'diop]", "[Ch]", "B[SPL]", "dB", "min", "h",
+    "d", "wk", "mo", "a", "deg",
+))  # fmt: skip
+
+
+def _any_of(atoms: str) -> str:
+    """A pattern of the atoms, the longest first."""
+    return "|".join(re.escape(atom) for atom in sorted(atoms.split("|"), key=len, reverse=True))
+
+
+_PREFIX = "(?:da|[YZEPTGMkhdcmunpfazy])?"
+_COMPONENT = rf"(?:(?:{_any_of(_FIXED)}|\d+|{_PREFIX}(?:{_any_of(_METRIC)}))(?:[+-]?\d+)?(?:\{{[!-z|~]*\}})?|\{{[!-z|~]*\}})"
 _TERM = rf"/?{_COMPONENT}(?:[./]{_COMPONENT})*"
 _CODE = re.compile(rf"/?(?:{_COMPONENT}|\({_TERM}\))(?:[./](?:{_COMPONENT}|\({_TERM}\)))*")
 # "1.73.m2" is 1 times 73 square metres: a number beside a number is a decimal that was not meant so.

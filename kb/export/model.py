@@ -36,8 +36,8 @@ class TrialRecord:
     """One trial with everything that was read in its eligibility text: the input of every export.
 
     ``items`` and ``criteria`` have the reviewers' decisions applied, ``reviews`` says what these were.
-    ``vocabulary`` is the digest of the vocabulary that read it; ``data_timestamp`` and ``fetched_at``
-    are the registry's and the harvest's times (ISO 8601).
+    ``vocabulary`` is the digest of the vocabulary that read it; ``data_timestamp`` is the
+    registry's own time of its data (ISO 8601). When it was fetched is left out: it says nothing of the content.
     """
 
     trial: Trial
@@ -45,7 +45,6 @@ class TrialRecord:
     criteria: tuple[Criterion, ...] = ()
     vocabulary: str = ""
     data_timestamp: str | None = None
-    fetched_at: str | None = None
     reviews: tuple[Review, ...] = ()
 
     @property
@@ -58,13 +57,14 @@ class TrialRecord:
         return {item.id: item for item in self.items}
 
     def digest(self) -> str:
-        """sha256 of all that an export can read here: equal digest, equal export."""
+        """sha256 of all that an export says of the trial, but for the time of the registry's data: a refresh
+        that brings nothing but a newer data timestamp does not change a trial."""
         body = {
             "trial": asdict(self.trial),
             "items": [item.to_json() for item in self.items],
             "criteria": [asdict(criterion) | criterion.to_json() for criterion in self.criteria],
             "reviews": [asdict(review) for review in self.reviews],
-            "of": [self.vocabulary, self.data_timestamp, self.fetched_at],
+            "vocabulary": self.vocabulary,
         }
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 

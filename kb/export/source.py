@@ -48,7 +48,7 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
     decided = all_reviews(store.connection, undone=True)
     for version in versions:
         row = store.connection.execute(
-            "SELECT data_timestamp, fetched_at FROM trial_version WHERE id = ?", (version,)
+            "SELECT data_timestamp FROM trial_version WHERE id = ?", (version,)
         ).fetchone()
         extraction, _ = reviewed(store.connection, store.extraction(version))
         hashes = {line_hash(criterion.text) for criterion in extraction.criteria}
@@ -58,7 +58,6 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
             criteria=extraction.criteria,
             vocabulary=extraction.vocabulary,
             data_timestamp=row[0],
-            fetched_at=row[1],
             reviews=tuple(review for review in decided if review.line_hash in hashes),
         )
 

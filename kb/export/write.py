@@ -4,7 +4,8 @@ A trial format goes to one file (``PATH``, with ``PATH.loss.jsonl``, ``PATH.mani
 beside it) or to a folder with one file a trial; a set format goes to a folder, or to its one file. The manifest
 holds, for each trial, the digest of what it was made from and of what was written, so that a second run writes
 only the trials that changed, and another tool can poll it. It holds no clock time: same knowledge base,
-same bytes. A manifest is written last: what it names is on disk.
+same bytes. A trial of which only the registry's data timestamp moved is not written anew (its file keeps the older one).
+A manifest is written last: what it names is on disk.
 """
 
 from __future__ import annotations

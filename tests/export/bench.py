@@ -94,7 +94,9 @@ class Bench:
 
     def least(self, concept: str | None, low: float, unit: str | None, **fields: Any) -> Leaf:
         """``concept >= low unit``."""
-        return self.leaf(concept, f">= {low:g} {unit}", low=low, low_inclusive=True, unit=unit, **fields)
+        same = {"canonical_low": low, "canonical_unit": unit} if concept and unit == NAMES[concept][1] else {}
+        given = {"low": low, "low_inclusive": True, "unit": unit} | same | fields
+        return self.leaf(concept, f">= {low:g} {unit}", **given)
 
     def most(self, concept: str | None, high: float, unit: str | None, **fields: Any) -> Leaf:
         """``concept <= high unit``."""

@@ -9,6 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from commands.exporting import export, schema
+from commands.output import archive_path
+from harvest.archive import Archive
+from harvest.run_log import add_subject, query_key, remember_ids
+from harvest.sources.base import Query
 from kb.export import base
 from kb.export.canonical import read_records
 
@@ -38,6 +42,46 @@ def test_ids_from_a_file(db: Path, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("NCT99000003\n", "utf-8")
     result = run(db, "-t", f"@{tmp_path / 'ids.txt'}")
     assert [each.id for each in read_records(result.stdout.splitlines())] == ["NCT99000003"]
+
+
+def test_by_query(db: Path) -> None:
+    result = run(db, "-q", "plt min >= 70 10*9/L")
+    assert [each.id for each in read_records(result.stdout.splitlines())] == ["NCT99000003"]
+
+
+def test_by_subject(db: Path) -> None:
+    query = Query(cond="lupus")
+    with Archive.open(archive_path(db), write=True) as archive:
+        add_subject(archive, "lupus", "ctgov", query, "2026-11-20T09:00:00Z")
+        with archive.transaction():
+            remember_ids(archive, query_key("ctgov", query), ["NCT99000002", "NCT99000444"])
+    result = run(db, "-s", "lupus")
+    assert [each.id for each in read_records(result.stdout.splitlines())] == ["NCT99000002"]
+
+
+def test_two_selections_exclude_each_other(db: Path) -> None:
+    result = run(db, "-s", "lupus", "-t", "NCT99000002")
+    assert result.exit_code == 2
+    assert "exclude each other" in result.output
+
+
+@pytest.mark.parametrize("name", base.names())
+def test_every_format_to_a_folder_and_again(name: str, db: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        result = run(db, "-f", name, "-o", str(tmp_path / "out"))
+        assert result.exit_code == 0, result.output
+    assert "Source: ctgov" in result.output or "ClinicalTrials.gov" in result.output
+
+
+def test_a_folder_format_does_not_go_to_a_pipe(db: Path) -> None:
+    assert run(db, "-f", "circe").exit_code == 2
+
+
+def test_a_bad_row_of_own_ids_is_one_line(db: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text("{}\n", "utf-8")
+    result = run(db, "-f", "circe", "-o", str(tmp_path / "out"), "--omop", str(tmp_path / "own.jsonl"))
+    assert "line 1 is no OMOP row" in str(result.exception)
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_json_answer_counts_the_losses(db: Path, tmp_path: Path) -> None:

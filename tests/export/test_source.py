@@ -47,7 +47,7 @@ def fill_from(path: Path, concepts: list[ConceptRow], records: list[TrialRecord]
         store.set_vocabulary(records[0].vocabulary, concepts)
         for each in records:
             extraction = Extraction(each.items, each.criteria, each.vocabulary)
-            store.put(each.trial, extraction, fetched_at=each.fetched_at, data_timestamp=each.data_timestamp)
+            store.put(each.trial, extraction, data_timestamp=each.data_timestamp)
 
 
 def test_all_trials_sorted_by_id(db: Path) -> None:

@@ -87,6 +87,17 @@ def test_what_is_no_longer_selected_goes(tmp_path: Path, context: Context) -> No
     assert trial["trial"] == "NCT99000002"
 
 
+def test_a_newer_data_timestamp_alone_changes_no_trial(tmp_path: Path, context: Context) -> None:
+    export(load("jsonl"), [ONE], tmp_path / "out", context)
+    newer = replace(ONE, data_timestamp="2026-11-21T09:00:05")
+    assert export(load("jsonl"), [newer], tmp_path / "out", context).unchanged == 1
+
+
+def test_another_vocabulary_is_another_input(tmp_path: Path, context: Context) -> None:
+    export(load("jsonl"), [ONE], tmp_path / "out", context)
+    assert export(load("jsonl"), [replace(ONE, vocabulary="def")], tmp_path / "out", context).written == 1
+
+
 def test_another_option_is_another_input(tmp_path: Path, context: Context) -> None:
     export(load("jsonl"), [ONE], tmp_path / "out", context)
     other = replace(context, options=replace(context.options, missing="keep"))
