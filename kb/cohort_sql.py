@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kb.cohort import Cohort, Column
 from kb.eligible import QUARANTINED
 from kb.leaf_fact import applies, judge_fact
-from kb.leaf_item import TOLERANCE, Knowledge, item_range
+from kb.leaf_item import TOLERANCE, Knowledge, item_range, unitless
 from kb.patient import Patient, event_key, event_query
 from nlp.model import All, AnyOf, Expression, Fact, If, Item, Leaf, Not, Unread
 
@@ -122,16 +122,12 @@ class Conditions:
             )
         if item.relative_to is not None:
             return "NULL"
-        same = item.unit == column.unit or (_bare(item.unit) and _bare(column.unit))
+        same = item.unit == column.unit or (unitless(item.unit) and unitless(column.unit))
         if same:
             return _between(column.sql, item, None)
         if item.unit is None or column.unit is None:
             return "NULL"
         return _between(column.sql, item, (self.knowledge, column.unit))
-
-
-def _bare(unit: str | None) -> bool:
-    return unit in (None, "", "1") or str(unit).startswith("{")
 
 
 def _between(value: str, item: Item, convert: tuple[Knowledge, str] | None) -> str:

@@ -121,11 +121,12 @@ def needed(item: Item) -> str:
         return item.comparator
     if item.relative_to and item.relative_to != "predicted":
         return f"{text} x {item.relative_to}"
-    unit = "" if _dimensionless(item.unit) else f" {item.unit}"
+    unit = "" if unitless(item.unit) else f" {item.unit}"
     return text + unit + (" predicted" if item.relative_to else "")
 
 
-def _dimensionless(unit: str | None) -> bool:
+def unitless(unit: str | None) -> bool:
+    """Whether a number in this unit is a bare number: none, UCUM's 1, or an annotation ({score})."""
     return unit is None or unit in ("", "1") or (unit.startswith("{") and unit.endswith("}"))
 
 
@@ -281,7 +282,7 @@ def _as_written(item: Item, one: Measurement, knowledge: Knowledge) -> tuple[Ran
 
 def _in_unit(item: Item, one: Measurement, knowledge: Knowledge) -> tuple[Range | None, str]:
     assert one.value is not None
-    if item.unit == one.unit or (_dimensionless(item.unit) and _dimensionless(one.unit)):
+    if item.unit == one.unit or (unitless(item.unit) and unitless(one.unit)):
         return _value_range(one, one.value), ""
     if item.unit is None:
         return None, f"the text names no unit, the value is in {one.unit}"
@@ -296,7 +297,7 @@ def _in_unit(item: Item, one: Measurement, knowledge: Knowledge) -> tuple[Range 
 def _shown(one: Measurement) -> str:
     if one.value is None:
         return str(one.result)
-    unit = "" if one.unit is None or _dimensionless(one.unit) else f" {one.unit}"
+    unit = "" if one.unit is None or unitless(one.unit) else f" {one.unit}"
     if one.multiple_of:
         unit = f" x {one.multiple_of}"
     reference = "".join(

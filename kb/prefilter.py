@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kb.leaf_item import Knowledge, age_range
+from kb.leaf_item import Knowledge, age_range, unitless
 from kb.patient import Measurement, Patient, event_key, event_query
 from kb.screen import Status, read_trial, screen_trial
 from kb.screen_index import OPAQUE
@@ -38,12 +38,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One value of the patient's on one scale of a concept: literals are judged against it."""
+    """A value of the patient's on one scale of a concept, somewhere from ``low`` to ``high``."""
 
     concept: str
     scale: str
-    value: float
-    dated: bool
+    low: float
+    high: float
+    dated: bool = False
 
 
 def statuses(
@@ -57,13 +58,14 @@ def statuses(
     chosen = set(versions)
     if patient.answers or patient.populations:
         return _whole(connection, chosen, patient, knowledge)
-    known, doubtful = _known(patient, knowledge, canonical)
+    known, doubtful, spans = _known(connection, patient, knowledge, canonical)
     sex = patient.sex
     ruled_out: dict[int, list[float]] = {}
     for one in known:
         _single_limits(connection, one, sex, ruled_out)
     out = set(ruled_out) | _long_clauses(connection, known, sex)
     candidates = _opaque(connection, known, doubtful) - out
+    candidates |= {version for one in spans for version in _touched(connection, one)} - out
     candidates |= _by_events(connection, patient) | _reviewed(connection)
     candidates |= {
         row[0] for row in connection.execute("SELECT version_id FROM screen_open WHERE criteria = 0")
@@ -93,58 +95,108 @@ def _whole(
 
 
 def _known(
-    patient: Patient, knowledge: Knowledge, canonical: Mapping[str, str | None]
-) -> tuple[list[_Known], set[str]]:
-    """The values the index can be asked with, and the concepts on which it cannot."""
+    connection: sqlite3.Connection,
+    patient: Patient,
+    knowledge: Knowledge,
+    canonical: Mapping[str, str | None],
+) -> tuple[list[_Known], set[str], list[_Known]]:
+    """The values the index can be asked with, the concepts on which it cannot, and for collective
+    concepts (whose members may disagree) the span of the members' values."""
     by_asked: dict[str, list[Measurement]] = {}
     for concept, measurements in patient.measurements.items():
         for asked in (concept, *knowledge.broader.get(concept, ())):
             by_asked.setdefault(asked, []).extend(measurements)
+    by_asked.pop("age", None)  # an age is no measurement, but the patient's own field
     known: list[_Known] = []
     doubtful: set[str] = set()
-    by_asked.pop("age", None)  # an age is no measurement, but the patient's own field
     for asked, found in by_asked.items():
-        one = found[0]
-        simple = len(found) == 1 and not (
-            one.comparator or one.multiple_of or one.specimen or one.lod is not None or asked in knowledge.of_something
-            or (one.day is not None and one.day > patient.as_of)
-        )  # fmt: skip
-        if not simple:
+        if len(found) > 1 or not _plain(found[0], asked, patient, knowledge):
             doubtful.add(asked)
-            continue
-        dated = one.day is not None
-        if one.result is not None:
-            known.append(_Known(asked, "result", float(one.result in ("positive", "detectable")), dated))
-        if one.value is not None:
-            known.extend(_numbers(asked, one, one.value, dated, knowledge, canonical.get(asked)))
+        else:
+            known.extend(_scales(connection, asked, found[0], knowledge, canonical.get(asked)))
+    spans: list[_Known] = []
     for collective, members in knowledge.members.items():
-        if collective not in by_asked and any(member in by_asked for member in members):
+        if collective in by_asked or not any(member in by_asked for member in members):
+            continue
+        parts = [one for one in known if one.concept in members]
+        if doubtful.intersection(members) or any(
+            one.scale not in ("ULN", "LLN", "absolute", "result") for one in parts
+        ):
             doubtful.add(collective)
-    age = age_range(patient, "a", knowledge)
-    if age is not None and age[0].low == age[0].high:
-        known.append(_Known("age", "absolute", age[0].low, False))
-    elif age is not None:
-        doubtful.add("age")
+            continue
+        for scale in sorted({one.scale for one in parts}):
+            same = [one for one in parts if one.scale == scale]
+            spans.append(
+                _Known(collective, scale, min(one.low for one in same), max(one.high for one in same))
+            )
+    known.extend(_self(connection, patient, knowledge))
+    return known, doubtful, spans
+
+
+def _plain(one: Measurement, asked: str, patient: Patient, knowledge: Knowledge) -> bool:
+    """Whether the value is one that the index can be asked with."""
+    late = one.day is not None and one.day > patient.as_of
+    special = one.comparator or one.multiple_of or one.specimen or one.lod is not None
+    return not (special or late or asked in knowledge.of_something)
+
+
+def _self(connection: sqlite3.Connection, patient: Patient, knowledge: Knowledge) -> Iterator[_Known]:
+    for scale in ("absolute", *_own_units(connection, "age")):
+        age = age_range(patient, scale.removeprefix("in ") if scale != "absolute" else "a", knowledge)
+        if age is not None:
+            yield _Known("age", scale, age[0].low, age[0].high)
     if patient.sex is not None:
-        known.append(_Known("sex", "sex", float(patient.sex == "female"), False))
-    return known, doubtful
+        yield _Known("sex", "sex", float(patient.sex == "female"), float(patient.sex == "female"))
 
 
-def _numbers(
-    asked: str, one: Measurement, value: float, dated: bool, knowledge: Knowledge, unit: str | None
-) -> list[_Known]:
-    found = []
-    for scale, limit in (("ULN", one.uln), ("LLN", one.lln)):
-        if limit is not None and limit > 0:
-            found.append(_Known(asked, scale, value / limit, dated))
-    bare = [each is None or each in ("", "1") or each.startswith("{") for each in (one.unit, unit)]
-    if one.unit == unit or all(bare):
-        found.append(_Known(asked, "absolute", value, dated))
-    elif one.unit is not None and unit is not None:
-        converted = knowledge.units.convert(value, one.unit, unit, asked)
-        if converted is not None:
-            found.append(_Known(asked, "absolute", converted, dated))
-    return found
+def _own_units(connection: sqlite3.Connection, concept: str) -> list[str]:
+    """The scales on which limits of a concept stand in a unit of their own."""
+    found: set[str] = set()
+    for index, condition in (
+        ("screen_low", "size = 1 AND outside = 0 AND low IS NOT NULL"),
+        ("screen_high", "size = 1 AND outside = 0 AND high IS NOT NULL"),
+        ("screen_other", "(size > 1 OR outside = 1 OR scale = '?')"),
+    ):
+        rows = connection.execute(
+            f"SELECT DISTINCT scale FROM screen_literal INDEXED BY {index} WHERE concept_id = ? AND scale >= 'in '"
+            f" AND scale < 'in!' AND {condition}",
+            (concept,),
+        )
+        found.update(row[0] for row in rows)
+    return sorted(found)
+
+
+def _scales(
+    connection: sqlite3.Connection, asked: str, one: Measurement, knowledge: Knowledge, unit: str | None
+) -> Iterator[_Known]:
+    """The measurement on every scale on which the index holds limits of its concept."""
+    dated = one.day is not None
+    if one.result is not None:
+        result = float(one.result in ("positive", "detectable"))
+        yield _Known(asked, "result", result, result, dated)
+    value = one.value
+    if value is None:
+        return
+    numbers: list[tuple[str, float | None]] = [
+        (scale, value / limit)
+        for scale, limit in (("ULN", one.uln), ("LLN", one.lln))
+        if limit is not None and limit > 0
+    ]
+    if unitless(one.unit):
+        numbers.append(("bare", value))
+        # what lies between two grades is in no set of them
+        numbers.append(("grades", value if float(value).is_integer() else math.inf))
+    for scale, target in (
+        ("absolute", unit),
+        *((own, own.removeprefix("in ")) for own in _own_units(connection, asked)),
+    ):
+        if one.unit == target or (unitless(one.unit) and unitless(target)):
+            numbers.append((scale, value))
+        elif one.unit is not None and target is not None:
+            numbers.append((scale, knowledge.units.convert(value, one.unit, target, asked)))
+    for scale, number in numbers:
+        if number is not None:
+            yield _Known(asked, scale, number, number, dated)
 
 
 def _about(sex: str | None) -> str:
@@ -156,24 +208,20 @@ def _single_limits(
 ) -> None:
     """Trials with a limit on the wrong side of the value, and how far it is."""
     timed = "AND timed = 0" if one.dated else ""
-    for side, sign in (("low", ">"), ("high", "<")):
+    for side, sign, value in (("low", ">", one.high), ("high", "<", one.low)):
         rows = connection.execute(
             f"SELECT version_id, {side} FROM screen_literal INDEXED BY screen_{side} WHERE concept_id = ? AND scale = ?"
             f" AND {side} {sign} ? AND size = 1 AND outside = 0 AND {side} IS NOT NULL {timed} AND {_about(sex)}",
-            (one.concept, one.scale, one.value),
+            (one.concept, one.scale, value),
         )
         for version, limit in rows:
-            away = (
-                math.inf
-                if one.scale in ("result", "sex")
-                else abs(one.value - limit) / max(abs(limit), 1e-12)
-            )
+            away = math.inf if one.scale in ("result", "sex") else abs(value - limit) / max(abs(limit), 1e-12)
             ruled_out.setdefault(version, []).append(away)
 
 
 _VIOLATED = (
-    "((outside = 0 AND ((low IS NOT NULL AND low > :value) OR (high IS NOT NULL AND high < :value)))"
-    " OR (outside = 1 AND (low IS NULL OR low <= :value) AND (high IS NULL OR high >= :value)))"
+    "((outside = 0 AND ((low IS NOT NULL AND low > :most) OR (high IS NOT NULL AND high < :least)))"
+    " OR (outside = 1 AND (low IS NULL OR low <= :least) AND (high IS NULL OR high >= :most)))"
 )
 
 
@@ -186,7 +234,7 @@ def _long_clauses(connection: sqlite3.Connection, known: Sequence[_Known], sex: 
         for version, clause, size in connection.execute(
             "SELECT version_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
             f" AND scale = :scale AND (size > 1 OR outside = 1 OR scale = '?') AND {_VIOLATED} {timed} AND {_about(sex)}",
-            {"concept": one.concept, "scale": one.scale, "value": one.value},
+            {"concept": one.concept, "scale": one.scale, "least": one.low, "most": one.high},
         ):
             key = (version, clause)
             false[key] = false.get(key, 0) + 1
@@ -224,6 +272,17 @@ def _opaque(connection: sqlite3.Connection, known: Sequence[_Known], doubtful: s
     return found
 
 
+def _touched(connection: sqlite3.Connection, one: _Known) -> Iterator[int]:
+    """Trials with a literal that some value within the span would make false."""
+    for row in connection.execute(
+        "SELECT DISTINCT version_id FROM screen_literal INDEXED BY screen_concept WHERE concept_id = ? AND scale = ?"
+        " AND ((outside = 0 AND (low > ? OR high < ?))"
+        " OR (outside = 1 AND (low IS NULL OR low <= ?) AND (high IS NULL OR high >= ?)))",
+        (one.concept, one.scale, one.low, one.high, one.high, one.low),
+    ):
+        yield row[0]
+
+
 def _by_events(connection: sqlite3.Connection, patient: Patient) -> set[int]:
     """Trials that ask about an event of the patient's, under any of its keys."""
     keys: set[str] = set()
@@ -247,7 +306,7 @@ def _reviewed(connection: sqlite3.Connection) -> set[int]:
     return {
         row[0]
         for row in connection.execute(
-            "SELECT DISTINCT k.version_id FROM review r JOIN line l ON l.hash = r.line_hash JOIN criterion k"
+            "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN criterion k"
             " ON k.line_id = l.id WHERE r.undone_at IS NULL"
         )
     }

@@ -13,11 +13,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from harvest.model import Trial
 from kb.eligible import QUARANTINED
 from kb.leaf_fact import applies, judge_fact
-from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, TOLERANCE, Knowledge, item_range
+from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, TOLERANCE, Knowledge, item_range, unitless
 from kb.patient import Patient, event_query
 from nlp.model import All, AnyOf, Criterion, Expression, Extraction, Fact, If, Item, Leaf, Not, Unread, leaves
 
@@ -31,8 +32,9 @@ OPAQUE = "?"
 class Literal:
     """True where the value lies from ``low`` to ``high`` (``outside``: where it does not).
 
-    ``scale``: absolute (canonical unit), ULN, LLN, result (1 positive, 0 negative), sex (0 male, 1 female)
-    or :data:`OPAQUE`. ``sex``: the literal is only about this one. ``timed``: only an undated value
+    ``scale``: absolute (canonical unit), ``in UNIT`` (that unit: there is no sure conversion), bare (no unit
+    is named), grades (whole numbers), ULN, LLN, result (1 positive, 0 negative), sex (0 male, 1 female) or
+    :data:`OPAQUE`. ``sex``: the literal is only about this one. ``timed``: only an undated value
     surely counts.
     """
 
@@ -117,6 +119,7 @@ def _limits(
     return low, high
 
 
+@lru_cache(maxsize=4096)
 def _scope(population: str | None) -> str:
     """Whom a restriction is about, as far as age and sex say it: ``all``, ``male``, ``female``, ``never``
     known (so nothing under it is ever false), or :data:`OPAQUE`."""
@@ -151,22 +154,36 @@ def _item_literal(item: Item, positive: bool) -> Literal:
         return Literal(
             str(item.concept), "result", wanted, wanted, not positive, sex, item.window is not None
         )
+    scale, low, high = _scaled(item)
     found = item_range(item)
-    absolute = item.relative_to is None
-    low, high = (item.canonical_low, item.canonical_high) if absolute else (item.low, item.high)
-    known = (low is None) == (item.low is None) and (high is None) == (item.high is None)
-    if (
-        found is None
-        or not known
-        or (low is None and high is None)
-        or item.comparator in ("within", "set")
-        or not (absolute or item.relative_to in ("ULN", "LLN"))
-        or (item.concept == "age" and item.unit not in ("a", None))
-    ):
+    if scale is None or (low is None and high is None):
         return opaque
-    low, high = _limits(low, high, found.low_inclusive, found.high_inclusive)
-    scale = "absolute" if absolute else str(item.relative_to)
+    if found is not None:
+        low, high = _limits(low, high, found.low_inclusive, found.high_inclusive)
     return Literal(str(item.concept), scale, low, high, not positive, sex, item.window is not None)
+
+
+def _scaled(item: Item) -> tuple[str | None, float | None, float | None]:
+    """The scale on which the item's set is one interval, and the interval; None where it is none."""
+    if item.comparator == "set":
+        values = sorted(item.values or ())
+        whole = bool(values) and all(value == values[0] + place for place, value in enumerate(values))
+        if not whole or not values[0].is_integer() or item.relative_to or not unitless(item.unit):
+            return None, None, None
+        # grades lie a whole number apart: half a step separates them safely
+        return "grades", values[0] - 0.5, values[-1] + 0.5
+    if item_range(item) is None or item.relative_to not in (None, "ULN", "LLN"):
+        return None, None, None
+    if item.relative_to is not None:
+        return item.relative_to, item.low, item.high
+    if item.concept == "age":
+        return ("absolute" if item.unit in ("a", None) else f"in {item.unit}"), item.low, item.high
+    if item.unit is None:
+        return "bare", item.low, item.high
+    low, high = item.canonical_low, item.canonical_high
+    if (low is None) == (item.low is None) and (high is None) == (item.high is None):
+        return "absolute", low, high
+    return f"in {item.unit}", item.low, item.high
 
 
 def _literals(clause: frozenset[Clause], items: Mapping[str, Item]) -> list[Literal]:
@@ -188,8 +205,15 @@ def _literals(clause: frozenset[Clause], items: Mapping[str, Item]) -> list[Lite
     return found
 
 
+@lru_cache(maxsize=65_536)
+def _by_sex(text: str) -> tuple[bool | None, bool | None]:
+    """What a man's and a woman's record answer by the sex alone."""
+    his, hers = (judge_fact(Fact(text, (0, 0)), one, _KNOWLEDGE).value for one in (_HE, _SHE))
+    return his, hers
+
+
 def _fact_literal(fact: Fact, positive: bool) -> Literal:
-    his, hers = (judge_fact(fact, one, _KNOWLEDGE).value for one in (_HE, _SHE))
+    his, hers = _by_sex(fact.concept or fact.text)
     if his is None and hers is None:
         return Literal("", OPAQUE)
     excluding = [float(place) for place, value in enumerate((his, hers)) if value is (not positive)]
@@ -241,12 +265,10 @@ def _concepts(expression: Expression, items: Mapping[str, Item]) -> set[str]:
 def _registry(trial: Trial) -> Iterator[list[Literal]]:
     for stated, minimum in ((trial.minimum_age, True), (trial.maximum_age, False)):
         match = REGISTRY_AGE.fullmatch((stated or "").strip())
-        if match is not None and REGISTRY_AGE_UNITS[match[2].casefold()] == "a":
-            bound = float(match[1])
+        if match is not None:
+            bound, unit = float(match[1]), REGISTRY_AGE_UNITS[match[2].casefold()]
             low, high = _limits(bound if minimum else None, None if minimum else bound, True, True)
-            yield [Literal("age", "absolute", low, high)]
-        elif match is not None:
-            yield [Literal("age", OPAQUE)]
+            yield [Literal("age", "absolute" if unit == "a" else f"in {unit}", low, high)]
     if trial.sex in ("MALE", "FEMALE"):
         wanted = float(trial.sex == "FEMALE")
         yield [Literal("sex", "sex", wanted, wanted)]
@@ -315,7 +337,7 @@ def _answerable(expression: Expression, items: Mapping[str, Item]) -> bool:
             item = items.get(identifier)
             return item is not None and item.concept is not None and QUARANTINED.isdisjoint(item.flags)
         case Fact():
-            return any(judge_fact(expression, one, _KNOWLEDGE).value is not None for one in (_HE, _SHE))
+            return _by_sex(expression.concept or expression.text) != (None, None)
         case Unread():
             return False
 
