@@ -16,7 +16,7 @@ from nlp import clauses, contradictions, facts
 from nlp.branches import Branches
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branch, tree
-from nlp.model import Expression, If, Leaf, Section, Unread, leaves
+from nlp.model import Expression, If, Leaf, Not, Section, Unread, leaves
 from nlp.statements import Statements
 
 _WORD = re.compile(r"[^\W_]+")
@@ -47,11 +47,21 @@ def express(
         plain = _plain(text, section)
         if plain is not None:
             return plain
+    if len(drafts) == 1 and logic is None and _is_alone(text, drafts[0]):
+        return Reading(Not(Leaf("0")) if section == "exclusion" else Leaf("0"), 1.0)
     joined = logic not in (None, "all")
     reader = _Reader(text, drafts, "inclusion" if joined else section)
     reader.listed = logic is not None
     expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
+
+
+def _is_alone(text: str, draft: Draft) -> bool:
+    """Whether one item is all that the text says ("Platelets >= 50 x 10^9/L;")."""
+    if not clauses.enters(draft) or draft.entity_type == "Temporal" or "lost_comparator" in draft.flags:
+        return False
+    (atom,) = clauses.atoms(text, [draft])
+    return not text[: atom.start].strip(" -*") and not text[atom.end :].strip(" .;,")
 
 
 def _plain(text: str, section: Section) -> Reading | None:
