@@ -106,7 +106,9 @@ def rounds(folder: Path, url: str, kills: int, chance: random.Random) -> int:
         code = finish(start(db, url))
         if code != 0 or content(db) != expected:
             failed += 1
-            print(f"round {number}: exit code {code}, content {'equal' if code == 0 else 'unknown'}: FAILED")
+            print(f"round {number}: exit code {code}: FAILED", flush=True)
+        if (number + 1) % 20 == 0:
+            print(f"{number + 1} rounds, {failed} failed", flush=True)
     for name, count in where.most_common():
         print(f"{count:>5} killed: {name}")
     print(f"{kills - failed} of {kills} rounds gave the content of the clean run")

@@ -90,6 +90,12 @@ def timed_import(path: Path, archive_path: Path) -> tuple[float, int]:
     return time.perf_counter() - started, len(report.new)
 
 
+def cpu_seconds() -> float:
+    """What this process and its ended children have used of the processors."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def peak_mb() -> float:
     """The process's peak memory in MB (ru_maxrss is in kB on Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -98,13 +104,15 @@ def peak_mb() -> float:
 def bulk(folder: Path, count: int) -> None:
     """Parts 1 and 2 at a tenth, a third and the whole of ``count``."""
     print(
-        f"{'records':>9} {'MB':>7} {'loads s':>8} {'import s':>9} {'ratio':>6} {'rec/s':>7} {'again s':>8} {'peak MB':>8}"
+        f"{'records':>9} {'MB':>7} {'loads s':>8} {'import s':>9} {'ratio':>6} {'cpu s':>6} {'rec/s':>7} {'again s':>8} {'peak MB':>8}"
     )
     for size in sorted({max(1, count // 100), max(1, count // 10), count}):
         path, archive_path = folder / "records.jsonl", folder / f"{size}.sqlite"
         total = write_records(path, size)
         before = bare_loads(path)
+        used = cpu_seconds()
         seconds, new = timed_import(path, archive_path)
+        used = cpu_seconds() - used
         after = bare_loads(path)
         assert new == size, f"{new} of {size} were new"
         again, none = timed_import(path, archive_path)
@@ -112,7 +120,7 @@ def bulk(folder: Path, count: int) -> None:
         loads = (before + after) / 2
         print(
             f"{size:>9} {total / 1e6:>7.0f} {loads:>8.1f} {seconds:>9.1f} {loads / seconds:>6.2f}"
-            f" {size / seconds:>7.0f} {again:>8.1f} {peak_mb():>8.0f}",
+            f" {used:>6.1f} {size / seconds:>7.0f} {again:>8.1f} {peak_mb():>8.0f}",
             flush=True,
         )
         archive_path.unlink()
