@@ -23,7 +23,6 @@ from kb.concepts import ConceptRow, put_concepts
 from kb.contrast import Contrast, axis_limits, contrast
 from kb.errors import BadQuestion
 from kb.limits import Limit, TrialLine, load_limits, load_trial_lines
-from kb.rows import TrialWriter
 from kb.similarity import Finding, settings
 from kb.store import Store, create_schema
 from kb.terms import term_hash, terms, trial_text
@@ -40,6 +39,7 @@ from kb.topic import (
     load_concepts_of,
     load_features,
 )
+from kb.writer import TrialWriter
 from nlp.model import Extraction
 
 SCAN = 5_000

@@ -17,8 +17,8 @@ from typing import Literal
 from kb.evaluate import Answer, Finding, evaluate_criterion
 from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, Knowledge, Range, age_range, lies_within
 from kb.patient import Patient, answer_key, event_key
+from kb.reader import TrialReader
 from kb.review import reviewed
-from kb.rows import TrialReader
 from nlp.model import Criterion, Extraction, Span
 
 Status = Literal["eligible", "not eligible", "undetermined"]

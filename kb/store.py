@@ -42,14 +42,13 @@ from kb.errors import (
     StoreReadOnly,
     TrialNotFound,
 )
-from kb.rows import PutResult, TrialReader, TrialWriter
+from kb.reader import TrialReader
+from kb.rows import PutResult
+from kb.writer import TrialWriter
 from nlp.model import Extraction
 
 SCHEMA_VERSION = 2
 """Raised with every change of schema.sql, or of what is derived: an older file must be rebuilt."""
-
-SOURCE_PREFERENCE = ("ctgov",)
-"""The registries whose word wins where several sources state one trial; the others follow by name."""
 
 KEPT_TABLES = ("review", "quality")
 """Tables that cannot be derived; a rebuild carries them over."""
