@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from commands.output import CommandError, Output, Provenance, Table, output_opti
 
 if TYPE_CHECKING:
     from kb.patient import Patient
-    from kb.screen import CriterionAnswer, Question, TrialAnswer
+    from kb.screen import CriterionAnswer, Question, Status, TrialAnswer
     from kb.store import Store
     from kb.whatif import WhatIf
 
@@ -22,6 +22,7 @@ NOTICE = (
     "This is no medical device and no medical advice. It compares what is written; whether a person may enter"
     " a trial is decided by the trial's staff."
 )
+STATUSES: tuple[Status, ...] = ("eligible", "undetermined", "not eligible")
 _WORDS = {True: "true", False: "FALSE", None: "unknown"}
 _YES_NO = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -115,18 +116,38 @@ def _tables(
     return parts
 
 
+# Up to so many trials are all evaluated whole; of more, those that are shown, and the index answers the rest.
+FEW_TRIALS = 1000
+
+
 def _screened(
-    store: Store, output: Output, patient: Patient, trials: Sequence[str], subject: str | None
-) -> tuple[list[TrialAnswer], Provenance]:
+    store: Store, output: Output, patient: Patient, trials: Sequence[str], subject: str | None, limit: int
+) -> tuple[list[TrialAnswer], dict[str, Status], Provenance]:
+    """The answers to show, the answer of every trial by its id, and where they come from."""
     from commands.patient_files import chosen_versions, knowledge
     from kb.screen import ranked, screen
 
     versions = chosen_versions(store, output, trials, subject)
+    notes = [NOTICE]
+    every: dict[str, Status] = {}
+    if len(versions) > FEW_TRIALS:
+        from kb.prefilter import statuses
+
+        canonical = dict(store.connection.execute("SELECT id, canonical_unit FROM concept"))
+        found = statuses(store.connection, versions, patient, knowledge(), canonical)
+        names = dict(store.current_versions())
+        every = {names[version]: status for version, status in found.statuses.items() if version in names}
+        open_criteria = dict(store.connection.execute("SELECT version_id, criteria FROM screen_open"))
+        versions = found.order(open_criteria)[:limit]
+        notes.append(
+            f"All {len(every)} trials were answered; what to find out next is said of the {len(versions)} shown."
+        )
     with progress(versions, "screen", len(versions)) as watched:
         answers = ranked(screen(store.connection, watched, patient, knowledge()))
+    every = every or {answer.trial: answer.status for answer in answers}
     sources = tuple(sorted({answer.source for answer in answers}))
     invented = tuple(answer.trial for answer in answers if answer.synthetic)
-    return answers, Provenance(sources, store.data_timestamp(), invented, (NOTICE,))
+    return answers, every, Provenance(sources, store.data_timestamp(), invented, tuple(notes))
 
 
 @click.command()
@@ -187,22 +208,34 @@ def screen(
     patient = one_patient(patients_of(patient_file, as_of), wanted, patient_file.name)
     patient = replace(patient, answers={**patient.answers, **_answers(given)})
     with Store.open(output.db) as store:
-        answers, provenance = _screened(store, output, patient, trials, subject)
+        answers, every_trial, provenance = _screened(store, output, patient, trials, subject, limit)
     questions = next_questions(answers)
+    counts = Counter(every_trial.values())
     parts = _tables(answers, questions, limit, every)
+    if len(every_trial) > 1:
+        parts.insert(
+            0,
+            ", ".join(f"{counts[status]} {status}" for status in STATUSES) + f" of {len(every_trial)} trials",
+        )
     if patient.unmatched:
         names = ", ".join(dict.fromkeys(patient.unmatched))
         parts.append(f"Not known to the vocabulary, so never matched: {names}.")
-    output.emit(_data(patient, answers, questions), *parts, provenance=provenance)
+    output.emit(_data(patient, answers, questions, every_trial), *parts, provenance=provenance)
 
 
-def _data(patient: Patient, answers: Sequence[TrialAnswer], questions: Sequence[Question]) -> dict[str, Any]:
-    counts = Counter(answer.status for answer in answers)
+def _data(
+    patient: Patient,
+    answers: Sequence[TrialAnswer],
+    questions: Sequence[Question],
+    every: Mapping[str, Status],
+) -> dict[str, Any]:
+    counts = Counter(every.values())
     return {
         "patient": patient.id,
         "as_of": patient.as_of.isoformat(),
         "unmatched": list(patient.unmatched),
-        "counts": {status: counts[status] for status in ("eligible", "undetermined", "not eligible")},
+        "counts": {status: counts[status] for status in STATUSES},
+        "statuses": dict(every),
         "trials": [asdict(answer) for answer in answers],
         "find_out_next": [asdict(question) for question in questions],
     }

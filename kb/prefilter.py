@@ -28,6 +28,19 @@ class Overview:
     evaluated: frozenset[int]
     distance: Mapping[int, tuple[int, float]]
 
+    def order(self, open_criteria: Mapping[int, int]) -> list[int]:
+        """The versions, the most promising first: eligible, then undetermined with the fewest criteria that
+        values cannot answer, then those that the fewest and nearest limits rule out."""
+
+        def key(version: int) -> tuple[int, float, float, int]:
+            status = self.statuses[version]
+            if status == "not eligible":
+                count, away = self.distance.get(version, (math.inf, math.inf))
+                return 2, count, away, version
+            return int(status == "undetermined"), open_criteria.get(version, 0), 0.0, version
+
+        return sorted(self.statuses, key=key)
+
     def counts(self) -> dict[Status, int]:
         """How many trials are eligible, undetermined, not eligible."""
         found: dict[Status, int] = {"eligible": 0, "undetermined": 0, "not eligible": 0}
