@@ -24,7 +24,10 @@ class AgeReading(Reading):
     def _is_age(self, value: Value, floor: int) -> bool:
         unit = value.unit
         if unit is not None and (unit.ucum not in _AGE_UNITS or unit.relative_to):
-            return False
+            return (
+                unit.ucum == "h"
+                and self.codes[max(floor, value.first - 2) : value.first].rstrip("f")[-1:] == "a"
+            )
         if value.windowed or value.comparator == "set":
             return False
         codes = self.codes
@@ -50,7 +53,9 @@ class AgeReading(Reading):
                 return False
             if codes[max(0, value.first - 1) : value.first] == "h" or "h" in inside:
                 return True
-            left = codes[max(floor, value.first - 3) : value.first].rstrip("fv(:")
+            left = codes[max(floor, value.first - 3) : value.first].rstrip(
+                "fv(:," if unit is not None else "fv(:"
+            )
             if left.endswith("h"):
                 return True
             if unit is not None and self._age_range(value, floor):

@@ -124,7 +124,7 @@ class CountReading(Reading):
             return None
         if value.unit is not None and "/" in (value.ucum or ""):
             return None
-        if "s" in self.codes[value.first : value.last]:
+        if "s" in self.codes[max(0, value.first - 1) : value.last]:
             return None  # "grade 2 bleeding" is a grade, not a count
         spelled = any(
             self.codes[at] == "0" and self.lexemes.word(at)[0].isalpha()

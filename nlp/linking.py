@@ -14,7 +14,9 @@ from nlp.mentions import Lexemes
 from nlp.values import TIME_UNITS, Value
 from nlp.vocab import Concept, Vocabulary
 
-REACH = 16
+LONGEST_BRACKET = 60
+"""How many lexemes of a bracket are skipped between a name and its value."""
+REACH = 24
 """How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
 
 _GENERIC = frozenset(
@@ -150,6 +152,7 @@ class Linker:
         """The phrase to the left of the value, not reaching over lexeme ``floor``."""
         codes = self.codes
         at = value.first - 1
+        base = floor
         floor = max(floor, value.first - REACH)
         while at >= floor and codes[at] in "fv(:n,crxgb=&|ti":
             if codes[at] == "x" and self._opens_clause(at):
@@ -157,9 +160,12 @@ class Linker:
             at -= 1
         if at < floor:
             return None
-        if codes[at] in "hp.qu0":
+        if codes[at] == "u" and at > floor + 2 and codes[at - 1] == "0" and codes[at - 2] == "f":
+            at -= 3  # "Apgar score at 5 minutes > 7"
+        named = codes[at] == "0" and at > floor and codes[at - 1] in "wkm"  # "IGA mod 2011"
+        if codes[at] in "hp.qu0" and not named:
             return None
-        return self._phrase(value, at, floor)
+        return self._phrase(value, at, floor, base)
 
     def _opens_clause(self, at: int) -> bool:
         return self.lexemes.word(at).lower() in (
@@ -172,19 +178,17 @@ class Linker:
             "because",
         )
 
-    def _phrase(self, value: Value, last: int, floor: int) -> Link | None:
+    def _phrase(self, value: Value, last: int, floor: int, base: int) -> Link | None:
         codes = self.codes
         at = last
         first = last + 1
-        inside = 0
         while at >= floor:
             code = codes[at]
             if code == ")":
-                opened = self.opening(at, floor)
+                opened = self.opening(at, max(base, at - LONGEST_BRACKET))
                 if opened is None:
                     break
                 at = opened - 1
-                inside += 1
                 continue
             if code in "wksfLma" or (code == "0" and at > floor and codes[at - 1] in "wkmf"):
                 if code != "f":
@@ -228,10 +232,8 @@ class Linker:
                 start, end = self._noun(first, last, at)
                 return Link(concept, start, end, at)
         words = [lexemes.word(at).lower() for at in range(first, last + 1) if self.codes[at] in "wksLm"]
-        if all(word in _GENERIC or not word[0].isalpha() for word in words):
+        if not named and all(word in _GENERIC or not word[0].isalpha() for word in words):
             return None
-        if named and value.ucum in TIME_UNITS:
-            return Link(None, *self._trim(first, last))
         return Link(None, *self._trim(first, last))
 
     def _named(self, first: int, last: int) -> tuple[list[int], list[int]]:
@@ -252,8 +254,16 @@ class Linker:
     def _noun(self, first: int, last: int, at: int) -> tuple[int, int]:
         """The characters of a known concept with the modifiers that touch it."""
         begin = at
-        while begin > first and self.codes[begin - 1] in "wks" and at - begin < 4:
-            begin -= 1
+        while begin > first and at - begin < 9:
+            if self.codes[begin - 1] == ")":  # "New York Heart Association (NYHA) class"
+                opened = self.opening(begin - 1, first)
+                if opened is None or opened == first or self.codes[opened - 1] not in "wk":
+                    break
+                begin = opened - 1
+            elif self.codes[begin - 1] in "wks" and at - begin < 4:
+                begin -= 1
+            else:
+                break
         end = at
         while end < last and self.codes[end + 1] in "ws" and end - at < 3:
             end += 1
@@ -282,6 +292,8 @@ class Linker:
         while at < ceiling and codes[at] in "fi(a":
             at += 1
         first = at
+        if at > value.last and at < ceiling and codes[at] == "h":
+            return None  # "> 7 drinks for women": whom it holds for
         while at < ceiling and (codes[at] in "wksLmh" or (codes[at] == "f" and at > first)):
             at += 1
         last = at - 1

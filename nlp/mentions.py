@@ -30,6 +30,28 @@ _PUNCTUATION = {
 _UNBOUND = re.compile(r"c(?![fvsat:()ckn]{0,6}[0L])")
 _SIGNS = (">", ">=", "<", "<=", "=", "?")
 _DATE = re.compile(r"(?:\d{1,2}[/-]\d{1,2}[/-](?:19|20)\d\d|(?:19|20)\d\d[/-]\d{1,2}[/-]\d{1,2})(?!\d)")
+_ABBREVIATED = frozenset(
+    [
+        "conc",
+        "approx",
+        "max",
+        "min",
+        "vs",
+        "no",
+        "inj",
+        "resp",
+        "incl",
+        "excl",
+        "dr",
+        "fig",
+        "ca",
+        "temp",
+        "wt",
+        "ht",
+        "avg",
+        "est",
+    ]
+)
 _CELL_COUNTS = ("/uL", "/mm3", "{cells}/uL", "{copies}/mL", "/L", "{cells}/mm3")
 
 
@@ -136,6 +158,7 @@ def without_hyphens(
             or starts[at + 1] != ends[at]
             or not words[at - 1][0].isalpha()
             or not words[at + 1][0].isalpha()
+            or (words[at - 1] in numbers.ROMAN and words[at + 1] in numbers.ROMAN)
         )
     ]
     if len(kept) == len(words):
@@ -239,6 +262,8 @@ class _Layout:
         if code == "p" and self.words[at] == "+" and not (self.codes and self.codes[-1] in "0u"):
             code = "w"
         self._emit(code, at, last, word)
+        if code == "p" and self.codes[-2:-1] == ["0"]:
+            return self._unit(last)  # "20 or greater breaths/min"
         return last
 
     def _goes_on(self, at: int) -> bool:
@@ -297,7 +322,7 @@ class _Layout:
             and self.starts[at + 1] == self.ends[at]
             and self.words[at - 1][0].isalpha()
             and self.words[at + 1][0].isalpha()
-            and not (self.codes and self.codes[-1] in "u")
+            and not (self.codes and self.codes[-1] in "u0")
         )
 
     def _is_minus(self, at: int) -> bool:
@@ -432,7 +457,9 @@ class _Layout:
         word = self.words[at]
         if word == ".":
             following = at + 1
-            if following < len(self.words):
+            if at and self.words[at - 1].lower() in _ABBREVIATED:
+                ends_here = False
+            elif following < len(self.words):
                 gap = self.starts[following] > self.ends[at]
                 ends_here = gap and not self.words[following][0].islower()
             else:

@@ -36,7 +36,7 @@ _ANCHOR = re.compile(
 TIME_AFTER = re.compile(
     r"[\s)'’]*(?:prior|before|after|since|from|post|preceding|previous|ago|history|duration|following|of (?:the )?"
     r"(?:screening|enrol|random|study|treatment|follow|start|first|disease|symptom|therapy|registration|inclusion"
-    r"|baseline|diagnosis|life)|of (?!age)|until|follow|with(?:out)? |interval|later|post)",
+    r"|baseline|diagnosis|life)|of (?!age)|until|follow|interval|later|post)",
     re.I,
 )
 """What may follow a time that is no age: "prior to", "since", "of treatment"."""

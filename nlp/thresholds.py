@@ -110,11 +110,18 @@ class _Reading(AgeReading, TimeReading, CountReading):
             inherited = self._inherited(value)
             if inherited is not None:
                 return self._emit(value, inherited)
-            link = self.linker.right(value, ceiling)
+            link = self._of_person(value) or self.linker.right(value, ceiling)
         if link is None:
             link = Link(None, -1, -1)
         beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
         return self._emit(value, [*beside, link])
+
+    def _of_person(self, value: Value) -> Link | None:
+        """ "Male >= 50 kg": a mass beside a person is the person's weight."""
+        at = self.codes.rfind("h", max(0, value.first - 3), value.first)
+        if at < 0 or value.ucum not in ("kg", "[lb_av]") or "weight" not in self.vocabulary.concepts:
+            return None
+        return Link("weight", self.lexemes.starts[at], self.lexemes.ends[at])
 
     def _special_limit(self, value: Value, link: Link | None) -> list[Link] | None:
         """A multiple of the ULN beside words that name no test ("Gilbert syndrome: <= 5 x ULN") is the
@@ -132,7 +139,10 @@ class _Reading(AgeReading, TimeReading, CountReading):
         """What follows the value, where that names what it bounds better than what precedes it."""
         tail = self.text[value.end : value.end + 4]
         follows = self.codes[value.last : value.last + 1]
-        share = value.ucum == "%" and tail.startswith(" of ")
+        beside_name = self.codes[value.first - 1 : value.first] in ("w", "k") and not self.lexemes.word(
+            value.first - 1
+        ).endswith(("ing", "to"))
+        share = value.ucum == "%" and tail.startswith(" of ") and not (link is not None and beside_name)
         graded = "s" in self.codes[max(0, value.first - 1) : value.last] and follows in ("w", "k")
         before = self.codes[value.first - 1 : value.first]
         beside = before == "v" and follows in ("w", "k") and value.unit is not None

@@ -50,6 +50,7 @@ _TRAILING = frozenset(
         "recently",
     ]
 )
+_GESTATION_INSIDE = re.compile(r"\b(gestational|gestation)\b", re.I)
 EVENT_REACH = 110
 """How many characters to the left of a time its event may begin."""
 EVENT_LENGTH = 46
@@ -81,10 +82,14 @@ class TimeReading(Reading):
         return link
 
     def _temporal(self, value: Value, floor: int, ceiling: int) -> bool:
-        gestation = _GESTATION_AFTER.match(self.text, value.end)
+        gestation = _GESTATION_AFTER.match(self.text, value.end) or _GESTATION_INSIDE.search(
+            self.text, value.start, value.end
+        )
         if gestation is not None:
             concept = "gestational_age" if "gestational_age" in self.vocabulary.concepts else None
             return self._emit(value, [Link(concept, gestation.start(1), gestation.end(1))], "Measurement")
+        if not value.explicit and not value.windowed and self._at_time(value) and self._names_measure(value):
+            return False  # "Apgar score at 5 minutes > 7": when it is measured
         link = self._washout(value)
         if (
             link is None
@@ -114,6 +119,11 @@ class TimeReading(Reading):
             value.flags.append("lost_comparator")
         return self._emit(value, [link] if link else [Link(None, -1, -1)], "Temporal")
 
+    def _at_time(self, value: Value) -> bool:
+        """Whether the time is a moment of the measurement: "at 5 minutes", "in 1 second"."""
+        before = self.lexemes.word(value.first - 1).lower() if value.first else ""
+        return before in ("at", "in")
+
     def _adjectival(self, value: Value) -> bool:
         """Whether number and unit stand as an adjective before a noun: "30-day", "eight week"."""
         if value.unit is None or self.codes[value.last : value.last + 1] not in ("w", "k"):
@@ -123,9 +133,9 @@ class TimeReading(Reading):
     def _names_measure(self, value: Value) -> bool:
         """Whether the noun behind an adjectival time has a value of its own."""
         at = value.last
-        while at < len(self.codes) and self.codes[at] in "wksf()vxh" and at - value.last < 10:
+        while at < len(self.codes) and self.codes[at] in "wksf()vxhm0" and at - value.last < 10:
             at += 1
-        return at < len(self.codes) and self.codes[at] in "cbg0"
+        return (at < len(self.codes) and self.codes[at] in "cbg") or self.codes[at - 1] == "0"
 
     def _washout(self, value: Value) -> Link | None:
         """Half-lives are those of a drug: the one named behind them, else they speak for themselves."""

@@ -349,7 +349,7 @@ def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Va
     if len(numbers) != 1 or (before and before[0][0] not in ("=", after[0])):
         return None
     value = _bounded(Value(rule.id, first, last, ""), after, numbers[0])
-    value.unit = _unit_after(parts, at)
+    value.unit = _unit_after(parts, at) or (parts.units[-1][1] if parts.units else None)
     return [value]
 
 
