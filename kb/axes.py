@@ -92,6 +92,8 @@ def build_axis_index(connection: sqlite3.Connection) -> AxisIndex:
     versions = np.fromiter(
         (row[0] for row in connection.execute("SELECT id FROM current_version ORDER BY id")), np.int64
     )
+    # one unit a concept, so one kind of distance on an axis: an item may have none (a grade, a set)
+    units = dict(connection.execute("SELECT id, canonical_unit FROM concept").fetchall())
     axes: dict[Axis, AxisData] = {}
     for side in SIDES:
         cursor = connection.execute(_BOUNDS.format(side=side) + " ORDER BY concept_id, scale")
@@ -102,7 +104,7 @@ def build_axis_index(connection: sqlite3.Connection) -> AxisIndex:
                 if current is not None:
                     _add_axis(axes, (current[0], side, current[1]), rows, versions, comparing)
                 current, rows = (concept, scale), []
-            rows.append((version, value, alternative, unit))
+            rows.append((version, value, alternative, units.get(concept) or unit))
         if current is not None:
             _add_axis(axes, (current[0], side, current[1]), rows, versions, comparing)
     totals = np.zeros(len(versions), np.float32)

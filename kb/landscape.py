@@ -105,7 +105,15 @@ def landscape_of(
         for row in store.connection.execute("SELECT id, name, category_id, canonical_unit FROM concept")
     }
     rows = [
-        _row(axis, bounds, unit, facts[axis[0]], names, own.get(axis), asked)
+        _row(
+            axis,
+            bounds,
+            (facts[axis[0]][2] or unit) if axis[2] == "absolute" else unit,
+            facts[axis[0]],
+            names,
+            own.get(axis),
+            asked,
+        )
         for axis, (bounds, unit) in _bounds(store, versions, concepts).items()
     ]
     rows.sort(key=lambda row: (-row.stating, row.category or "", row.concept_name, row.side, row.scale))

@@ -128,7 +128,7 @@ def range_words(
 _LIMITS = """
 SELECT h.version_id, h.concept_id, coalesce(c.name, h.concept_text, '(concept not named)'), c.category_id,
        h.holds_for, h.role, h.kind, h.comparator, h.scale,
-       CASE WHEN h.scale = 'absolute' THEN h.canonical_unit ELSE h.unit END,
+       CASE WHEN h.scale = 'absolute' THEN coalesce(c.canonical_unit, h.canonical_unit) ELSE h.unit END,
        h.min_value, h.min_inclusive, h.max_value, h.max_inclusive, h.status, h.turned,
        h.alternative, h.branch, h.applies_if,
        h.exception_text, h.value_set, h.window, t.source_id, h.section, k.path, coalesce(l.text, ''),

@@ -174,3 +174,22 @@ def test_the_kept_index_is_never_stale(some: Store, monkeypatch: pytest.MonkeyPa
     assert again.axes.keys() == first.axes.keys()
     some.put(*platelets_trial(9, value=20))
     assert len(axis_index(some).versions) == len(first.versions) + 1
+
+
+def test_an_axis_has_one_kind_of_distance(store: Store) -> None:
+    """Grades written as a set come without a unit; the concept's own decides, for every trial alike."""
+    for number, (words, unit) in enumerate(
+        (("0-1", None), ("<= 2", "{score}"), ("<= 3", "{score}")), start=1
+    ):
+        text = f"ECOG {words}"
+        if unit is None:
+            read = item(text, words, "ecog", "set", values=(0.0, 1.0), kind="ordinal", canonical_unit=None)
+        else:
+            read = item(text, words, "ecog", "<=", float(words[-1]), unit)
+        store.put(trial(number, text), Extraction((read,), (criterion(text, text, Leaf("i1")),), VOCABULARY))
+    assert axis_index(store).axes["ecog", "max", "absolute"].linear
+    for asked in ("NCT99000001", "NCT99000002"):
+        subject = stored_subject(store, asked)
+        for version, score in nearest_by_thresholds(store, subject):
+            there = stored_subject(store, store.trial(version).source_id).limits
+            assert score == pytest.approx(told(store, subject.limits, there).similarity, rel=1e-5)
