@@ -141,8 +141,12 @@ class CountReading(Reading):
             surface = value.unit
             if surface.ucum in ("{score}", "{points}", "{grade}"):
                 return None
-            return Link(None, surface.start, surface.end)
-        if at >= ceiling or at > value.last or codes[at] not in "wkhm":
+            end = surface.end
+            if self.text[end : end + 4] == " of ":  # "attacks of migraine"
+                named = self.linker.right(value, ceiling)
+                end = max(end, named.end) if named is not None and named.end - end < 60 else end
+            return Link(None, surface.start, end)
+        if at >= ceiling or at > value.last or codes[at] not in "wkhmt":
             return self._counted_of(value, link, ceiling)
         right = self.linker.right(value, ceiling)
         if link is not None and not spelled and not self._plural(right):

@@ -294,7 +294,9 @@ class Linker:
         first = at
         if at > value.last and at < ceiling and codes[at] == "h":
             return None  # "> 7 drinks for women": whom it holds for
-        while at < ceiling and (codes[at] in "wksLmh" or (codes[at] == "f" and at > first)):
+        while at < ceiling and (
+            codes[at] in "wksLmh" or (codes[at] in "ft" and (at > first or codes[at] == "t"))
+        ):
             at += 1
         last = at - 1
         while last >= first and codes[last] == "f":
