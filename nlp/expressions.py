@@ -19,6 +19,11 @@ from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branc
 from nlp.model import Expression, If, Leaf, Not, Section, Unread, leaves
 from nlp.statements import Statements
 
+_EXCEPTIONS = re.compile(
+    r"\b(?:except|excepting|excluding|unless|other than|with the exceptions? of|exceptions?(?: are| include)?)"
+    r"(?: for| if| in)?(?: (?:any|one|either)(?: of)?)?(?: the)?(?: following)?(?: applies| apply)?\s*[:.]?\s*$",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+")
 # Words before "with one of the following" that say nothing without the list.
 
@@ -51,7 +56,7 @@ def express(
         return Reading(Not(Leaf("0")) if section == "exclusion" else Leaf("0"), 1.0)
     joined = logic not in (None, "all")
     reader = _Reader(text, drafts, "inclusion" if joined else section)
-    reader.listed = logic is not None
+    reader.listed = logic not in (None, "except")
     expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
 
@@ -84,17 +89,36 @@ def _plain(text: str, section: Section) -> Reading | None:
     return Reading(negate(expression) if section == "exclusion" and said else expression, 1.0)
 
 
+def list_logic(text: str, drafts: Sequence[Draft], logic: str | None, section: Section) -> str | None:
+    """How :func:`combine` must join the parts under ``text``, where their own words do not show it.
+
+    ``text`` is the parent's, folded, ``logic`` what its wording gave (None: it has no parts). A list of
+    exceptions ("malignancy within 5 years except:") gives ``except``; an exclusion whose introduction holds a
+    time window ("any of the following within 6 months:") ``any``, since no part says the time itself.
+    """
+    if logic is None:
+        return None
+    if _EXCEPTIONS.search(text):
+        return "except"
+    if logic == "all" and section == "exclusion" and any(clauses.is_window(draft) for draft in drafts):
+        return "any"
+    return logic
+
+
 def combine(
     parent_text: str, children: Sequence[Reading], logic: str, section: Section, own: Reading | None = None
 ) -> Expression:
     """Join the parts of a list under one parent.
 
-    ``logic`` is ``any``, ``together`` (all of them at once) or ``at_least:n``. The children were read in
+    ``logic`` is ``any``, ``together`` (all of them at once), ``at_least:n`` or ``except`` (the parts are
+    exceptions from what the parent says). The children were read in
     the same section, so those of an exclusion are negated already; what they name is put together and
     negated once. ``own`` is the parent's text read with the same ``logic``: it is demanded beside the
     list, or, in an exclusion, must hold together with what the list names.
     """
     named = [negate(child.expression) if section == "exclusion" else child.expression for child in children]
+    if logic == "except":
+        return _excepted(named, own, section)
     count = _least(logic, len(named))
     joined: Expression
     if count is None:
@@ -114,6 +138,13 @@ def combine(
         parts = named if count <= 1 else [joined]
         joined = any_of([all_of([part, extra]) for part in parts])
     return negate(joined)
+
+
+def _excepted(named: Sequence[Expression], own: Reading | None, section: Section) -> Expression:
+    """ "Malignancy within 5 years except:" and its list of exceptions."""
+    base = own.expression if own is not None else TRUE
+    ways = any_of(named)
+    return any_of([negate(base), ways]) if section == "exclusion" else any_of([base, ways])
 
 
 def _least(logic: str, size: int) -> int | None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import spacy
 
 from nlp import criteria, lexicon, vocab
 from nlp.draft import Draft
-from nlp.expressions import Reading, combine, express
+from nlp.expressions import Reading, combine, express, list_logic
 from nlp.mentions import MentionFinder
 from nlp.model import (
     All,
@@ -149,11 +149,11 @@ class _Run:
             self._add(node, folded, drafts)
             self._keep(node, All(()), 1.0)
             return
+        node = replace(node, logic=list_logic(folded.text, drafts, node.logic, node.section))
         if node.kind == "heading" and not drafts and node.logic in (None, "all"):
             self._keep(node, All(()), 1.0)
             return
-        logic = node.logic
-        reading = express(folded.text, drafts, node.section, logic=logic, heading=node.heading)
+        reading = express(folded.text, drafts, node.section, logic=node.logic, heading=node.heading)
         ids = self._add(node, folded, drafts)
         self._keep(node, _to_raw(reading.expression, folded, ids), reading.coverage)
 

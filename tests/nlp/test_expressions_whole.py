@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nlp.cues import CueError, cues, load, matcher
 from nlp.draft import Draft
-from nlp.expressions import Reading, combine, express
+from nlp.expressions import Reading, combine, express, list_logic
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Unread, leaves
 from tests.nlp.expression_marks import drafts_of, read, show
 
@@ -289,3 +289,23 @@ def test_every_cue_of_the_package_is_found_in_its_own_examples() -> None:
         find = matcher(cue.effect).find
         for example in cue.examples:
             assert find(example.lower()), (cue.id, example)
+
+
+# ----------------------------------------------------- lists whose parent says more than it seems
+
+
+def test_a_list_of_exceptions_lets_in() -> None:
+    text, drafts = drafts_of("Malignancy <<within 5 years>> except:")
+    assert list_logic(text, drafts, "all", "exclusion") == "except"
+    own = express(text, drafts, "exclusion", logic="except")
+    a, b = _facts("a", "b")
+    joined = combine(text, _reading("a", "b", negated=True), "except", "exclusion", own)
+
+    assert joined == AnyOf((Not(All((Fact("Malignancy", (0, 10)), Leaf("0")))), a, b))
+
+
+def test_a_window_above_an_exclusions_list_joins_it() -> None:
+    text, drafts = drafts_of("Any of the following <<within 6 months>>:")
+    assert list_logic(text, drafts, "all", "exclusion") == "any"
+    assert list_logic(text, [], "all", "exclusion") == "all"
+    assert list_logic(text, drafts, None, "exclusion") is None
