@@ -61,6 +61,8 @@ def workplace(own_kb: Path, registry_url: str, tmp_path: Path, monkeypatch: pyte
         "labs": {"plt": {"value": 45, "unit": "10*9/L"}},
     }
     (tmp_path / "patient.json").write_text(json.dumps(patient))
+    concept = {"id": "kynurenine", "name": "Kynurenine", "category": "metabolic", "aliases": ["kynurenine"]}
+    (tmp_path / "my-concepts.jsonl").write_text(json.dumps(concept) + "\n")
     (tmp_path / "labs.csv").write_text("patient,age,platelets (10*9/L)\np1,34,45\np2,51,80\n")
     return tmp_path
 
