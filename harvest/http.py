@@ -19,8 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
+from importlib.metadata import PackageNotFoundError, metadata
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -43,7 +42,6 @@ from harvest.fault_points import reach
 
 log = logging.getLogger(__name__)
 
-PROJECT_URL = "https://pypi.org/project/trialkb/"
 RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 5
@@ -52,12 +50,18 @@ ERROR_BODY_BYTES = 4096
 
 
 def user_agent(contact: str | None = None) -> str:
-    """``trialkb/1.2.3 (+URL)``, with ``; contact`` (a mail or URL of the operator) where given."""
+    """``trialkb/1.2.3 (+URL; contact)``: the project's URL as the package states it (pyproject.toml,
+    project.urls), and the operator's mail or URL where given; never the name of a browser."""
+    number, urls = "0", []
     try:
-        number = distribution_version("trialkb")
+        stated = metadata("trialkb")
     except PackageNotFoundError:
-        number = "0"
-    return f"trialkb/{number} (+{PROJECT_URL}{'; ' + contact if contact else ''})"
+        pass
+    else:
+        number = stated["Version"]
+        urls = [f"+{entry.partition(', ')[2]}" for entry in stated.get_all("Project-URL") or ()][:1]
+    notes = "; ".join([*urls, *([contact] if contact else [])])
+    return f"trialkb/{number} ({notes})" if notes else f"trialkb/{number}"
 
 
 @dataclass(frozen=True, slots=True)

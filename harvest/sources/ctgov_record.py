@@ -45,10 +45,14 @@ def prepare(
     """
     if not isinstance(record, dict):
         raise UnexpectedShape(f"{where}: a {type(record).__name__}, not a ClinicalTrials.gov v2 record")
-    identifier = _identifier(record, where)
+    # First of all: a record that is refused below is kept too, and then without contacts.
     removed = () if keep_contacts else redact(record, look_for_mail=look_for_mail)
     body, version, rest = canonical_record(record)
-    trial = trial_of(record, version, where)
+    try:
+        identifier = _identifier(record, where)
+        trial = trial_of(record, version, where)
+    except UnexpectedShape as error:
+        raise UnexpectedShape(str(error), body, url, "application/json") from error
     raw = RawRecord(
         source=NAME,
         source_id=identifier,

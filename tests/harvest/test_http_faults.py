@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from dataclasses import replace
+from email.message import Message
 from email.utils import formatdate
 
 import pytest
@@ -253,12 +254,21 @@ def test_a_compressed_answer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         assert source.fetch(sample_id(1)).raw.source_id == sample_id(1)
 
 
-def test_the_client_says_who_it_is() -> None:
-    assert user_agent("mailto:ops@example.org").startswith("trialkb/")
-    assert "+http" in user_agent()
-    assert "Mozilla" not in user_agent()
+def test_the_client_says_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = Message()
+    stated["Version"] = "1.2.3"
+    stated["Project-URL"] = "Homepage, https://trialkb.example/"
+    monkeypatch.setattr("harvest.http.metadata", lambda name: stated)
+    assert user_agent() == "trialkb/1.2.3 (+https://trialkb.example/)"
+    agent = user_agent("mailto:ops@example.org")
+    assert agent == "trialkb/1.2.3 (+https://trialkb.example/; mailto:ops@example.org)"
     with Client(("http://127.0.0.1",), Politeness(contact="mailto:ops@example.org")) as client:
-        assert client._session.headers["User-Agent"] == user_agent("mailto:ops@example.org")
+        assert client._session.headers["User-Agent"] == agent
+
+
+def test_the_client_never_calls_itself_a_browser() -> None:
+    assert user_agent().startswith("trialkb/")
+    assert "Mozilla" not in user_agent()
 
 
 def test_certificates_are_verified() -> None:

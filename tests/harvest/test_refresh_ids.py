@@ -4,10 +4,11 @@ import pytest
 
 from harvest import run_log
 from harvest.archive import Archive
+from harvest.archive_rows import unpack
 from harvest.errors import InvalidTrialId, RecordNotFound, UnexpectedShape
 from harvest.refresh_ids import refresh_ids
 from harvest.registry_faults import Fault
-from tests.harvest.sample_records import holdings, running, sample, sample_id, state_of
+from tests.harvest.sample_records import holdings, running, sample, sample_id, state_of, with_contacts
 
 
 def test_one_id_is_one_record_and_the_version_before_and_after(archive: Archive) -> None:
@@ -89,6 +90,18 @@ def test_a_record_that_is_no_trial_changes_nothing(archive: Archive) -> None:
         refresh_ids(archive, source, [sample_id(1)])
     assert list(archive.heads()) == []
     assert run_log.runs(archive)[0].state == "failed"
+
+
+def test_a_refused_record_is_kept_without_its_contacts(archive: Archive) -> None:
+    broken = with_contacts(sample(1))
+    del broken["protocolSection"]["identificationModule"]["briefTitle"]
+    with running(holdings(broken)) as (source, _, _), pytest.raises(UnexpectedShape):
+        refresh_ids(archive, source, [sample_id(1)])
+    (packed,) = archive.connection.execute("SELECT data FROM quarantine JOIN blob USING (sha256)").fetchone()
+    kept = unpack("zlib", packed)
+    assert b"Platelets" in kept
+    assert b"Example" not in kept
+    assert b"ada@" not in kept
 
 
 def test_data_that_moves_during_the_run_is_said(archive: Archive) -> None:
