@@ -237,13 +237,16 @@ def test_any_characters_are_read(text: str, section: Any) -> None:
 )
 def test_time_grows_with_the_text_and_not_faster(unit: str, section: Section) -> None:
     def seconds(times: int) -> float:
-        text, drafts = drafts_of(unit * times)
-        start = time.process_time()
-        express(text, drafts, section)
-        return time.process_time() - start
+        best = float("inf")
+        for _ in range(3):  # the least of three: others share the machine
+            text, drafts = drafts_of(unit * times)
+            start = time.process_time()
+            express(text, drafts, section)
+            best = min(best, time.process_time() - start)
+        return best
 
     small, large = seconds(300), seconds(2400)
-    assert large < 0.05 + 20 * small  # eight times the text; linear would be 8, quadratic 64
+    assert large < 0.1 + 24 * small  # eight times the text; linear would be 8, quadratic 64
 
 
 def test_an_empty_text_demands_nothing() -> None:
