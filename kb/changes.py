@@ -33,10 +33,10 @@ def changes_since(
     """
     rows = store.connection.execute(
         "SELECT v.id, v.first_posted, (SELECT o.id FROM trial_version o WHERE o.trial_id = v.trial_id"
-        "   AND o.version_date <= ?1 ORDER BY o.version_date DESC, o.fetched_at DESC, o.version DESC LIMIT 1)"
+        "   AND o.version_date <= :since ORDER BY o.version_date DESC, o.fetched_at DESC, o.version DESC LIMIT 1)"
         " FROM trial_version v JOIN trial t ON t.id = v.trial_id"
-        " WHERE v.id IN (SELECT value FROM json_each(?2)) AND v.version_date > ?1 ORDER BY t.source_id",
-        (since, as_json(versions)),
+        " WHERE v.id IN (SELECT value FROM json_each(:versions)) AND v.version_date > :since ORDER BY t.source_id",
+        {"since": since, "versions": as_json(versions)},
     ).fetchall()
     found = []
     for version, first_posted, before in rows:

@@ -125,14 +125,14 @@ def landscape_of(
 _GENERAL = """
 SELECT concept_id, scale, version_id, alternative IS NOT NULL, min_value, max_value,
        CASE WHEN scale = 'absolute' THEN canonical_unit ELSE unit END
-FROM threshold WHERE version_id IN (SELECT value FROM json_each(?1)) AND concept_id IS NOT NULL AND scale IS NOT NULL
-  AND applies_if IS NULL AND holds_for IS NULL AND (?2 IS NULL OR concept_id IN (SELECT value FROM json_each(?2)))
+FROM threshold WHERE version_id IN (SELECT value FROM json_each(:versions)) AND concept_id IS NOT NULL AND scale IS NOT NULL
+  AND applies_if IS NULL AND holds_for IS NULL AND (:concepts IS NULL OR concept_id IN (SELECT value FROM json_each(:concepts)))
 """
 
 _UNPLACED = """
-SELECT count(*) FROM threshold WHERE version_id IN (SELECT value FROM json_each(?1)) AND concept_id IS NOT NULL
+SELECT count(*) FROM threshold WHERE version_id IN (SELECT value FROM json_each(:versions)) AND concept_id IS NOT NULL
   AND role = 'requirement' AND scale IS NULL AND status IS NULL
-  AND (?2 IS NULL OR concept_id IN (SELECT value FROM json_each(?2)))
+  AND (:concepts IS NULL OR concept_id IN (SELECT value FROM json_each(:concepts)))
 """
 
 
@@ -141,7 +141,9 @@ def _listed(concepts: Sequence[str] | None) -> str | None:
 
 
 def _unplaced(store: Store, versions: Sequence[int], concepts: Sequence[str] | None) -> int:
-    count: int = store.connection.execute(_UNPLACED, (as_json(versions), _listed(concepts))).fetchone()[0]
+    count: int = store.connection.execute(
+        _UNPLACED, {"versions": as_json(versions), "concepts": _listed(concepts)}
+    ).fetchone()[0]
     return count
 
 
@@ -152,7 +154,7 @@ def _bounds(
     found: dict[Axis, dict[int, tuple[bool, float]]] = {}
     units: dict[Axis, str | None] = {}
     for concept, scale, version, alternative, low, high, unit in store.connection.execute(
-        _GENERAL, (as_json(versions), _listed(concepts))
+        _GENERAL, {"versions": as_json(versions), "concepts": _listed(concepts)}
     ):
         for side, value in (("min", low), ("max", high)):
             if value is None:

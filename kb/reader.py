@@ -31,9 +31,9 @@ class TrialReader:
 
     def _trial_ids(self, trial_id: str, source: str | None) -> list[int]:
         rows = self.connection.execute(
-            "SELECT id, source, preferred FROM trial WHERE source_id = ?1 UNION SELECT t.id, t.source, t.preferred"
-            " FROM trial_alias a JOIN trial t ON t.id = a.trial_id WHERE a.alias = ?1 ORDER BY 3 DESC, 1",
-            (trial_id,),
+            "SELECT id, source, preferred FROM trial WHERE source_id = :key UNION SELECT t.id, t.source, t.preferred"
+            " FROM trial_alias a JOIN trial t ON t.id = a.trial_id WHERE a.alias = :key ORDER BY 3 DESC, 1",
+            {"key": trial_id},
         )
         return [row[0] for row in rows if row[1] == source or (source is None and row[2])]
 

@@ -70,9 +70,9 @@ def load_features(
     found = {version_id: Features() for version_id in version_ids}
     for version_id, relation, key, name, mesh_id in connection.execute(
         "SELECT l.version_id, l.relation, n.name_key, n.name, n.mesh_id FROM trial_condition l JOIN condition n"
-        " ON n.id = l.condition_id WHERE l.version_id IN (SELECT value FROM json_each(?1)) AND (l.relation = 'condition'"
-        " OR (l.relation != 'keyword' AND n.mesh_id IN (SELECT value FROM json_each(?2))))",
-        (listed, json.dumps([*asked.mesh, *asked.ancestors])),
+        " ON n.id = l.condition_id WHERE l.version_id IN (SELECT value FROM json_each(:listed)) AND (l.relation = 'condition'"
+        " OR (l.relation != 'keyword' AND n.mesh_id IN (SELECT value FROM json_each(:mesh))))",
+        {"listed": listed, "mesh": json.dumps([*asked.mesh, *asked.ancestors])},
     ):
         features = found[version_id]
         if relation == "condition":
@@ -81,9 +81,9 @@ def load_features(
             (features.mesh if relation == "mesh" else features.ancestors)[mesh_id] = name
     topics = [f"{kind}:{value}" for kind, values in asked.topics.items() for value in values]
     for version_id, kind, value in connection.execute(
-        "SELECT version_id, kind, value FROM trial_topic WHERE version_id IN (SELECT value FROM json_each(?1))"
-        " AND kind || ':' || value IN (SELECT value FROM json_each(?2))",
-        (listed, json.dumps(topics)),
+        "SELECT version_id, kind, value FROM trial_topic WHERE version_id IN (SELECT value FROM json_each(:listed))"
+        " AND kind || ':' || value IN (SELECT value FROM json_each(:topics))",
+        {"listed": listed, "topics": json.dumps(topics)},
     ):
         found[version_id].topics.setdefault(kind, set()).add(value)
     return found
