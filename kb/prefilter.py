@@ -8,6 +8,7 @@ all) are evaluated whole.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,9 +81,7 @@ def statuses(
     candidates = _opaque(connection, known, doubtful) - out
     candidates |= {version for one in spans for version in _touched(connection, one)} - out
     candidates |= _by_events(connection, patient) | _reviewed(connection)
-    candidates |= {
-        row[0] for row in connection.execute("SELECT version_id FROM screen_open WHERE criteria = 0")
-    } - out
+    candidates |= _complete(connection, {one.concept for one in (*known, *spans)} | doubtful) - out
     candidates &= chosen
     found: dict[int, Status] = dict.fromkeys(chosen, "undetermined")
     found.update(dict.fromkeys(out & chosen, "not eligible"))
@@ -294,6 +293,20 @@ def _touched(connection: sqlite3.Connection, one: _Known) -> Iterator[int]:
         (one.concept, one.scale, one.low, one.high, one.high, one.low),
     ):
         yield row[0]
+
+
+def _complete(connection: sqlite3.Connection, concepts: set[str]) -> set[int]:
+    """Trials that values alone might make eligible: no criterion is beyond them, and no clause demands a
+    concept of which nothing is known."""
+    return {
+        row[0]
+        for row in connection.execute(
+            "SELECT version_id FROM screen_open o WHERE criteria = 0 AND NOT EXISTS (SELECT 1 FROM screen_literal l"
+            " WHERE l.version_id = o.version_id AND l.size = 1 AND l.sex IS NULL AND l.scale != '?'"
+            " AND l.concept_id NOT IN (SELECT value FROM json_each(?)))",
+            (json.dumps(sorted(concepts)),),
+        )
+    }
 
 
 def _by_events(connection: sqlite3.Connection, patient: Patient) -> set[int]:
