@@ -254,7 +254,8 @@ def return_lone_letters(raw: str, entries: list[Entry]) -> None:
         if len(enum.label) == 1 and re.search(rf"\b(?:{follower}|ii|II)[.)]", raw[entry.start : entry.end]):
             continue
         entry.enum = None
-        entry.start = raw.rfind(enum.label, max(0, entry.start - 12), entry.start)
+        # between the letter and the text stand only blanks and bullets: the nearest one is it
+        entry.start = raw.rfind(enum.label, 0, entry.start)
 
 
 def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
