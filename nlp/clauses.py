@@ -119,12 +119,10 @@ def lower_same_length(text: str) -> str:
 
 
 def enters(draft: Draft) -> bool:
-    """Whether the draft is a demand of its own: no restatement, definition, allowance, monitoring."""
-    return (
-        draft.role == "requirement"
-        and draft.comparator != "positive_or_negative"
-        and "restated_unit" not in draft.flags
-    )
+    """Whether the draft is a demand of its own: no definition, allowance, monitoring.
+
+    A limit said again in a second unit is one draft with the flag restated_unit: it is the demand itself."""
+    return draft.role == "requirement" and draft.comparator != "positive_or_negative"
 
 
 def is_window(draft: Draft) -> bool:

@@ -62,9 +62,9 @@ def test_what_is_no_requirement_stands_in_no_expression() -> None:
     assert show(express(text, drafts, "inclusion").expression, text, drafts) == "[ALT ≤ 3 x ULN]"
 
 
-def test_a_restated_bound_stands_in_no_expression() -> None:
-    text, drafts = drafts_of("{creatinine} <<≤ 221 umol/L>> (<<≤ 2.5 mg/dL>>)")
-    drafts[1].flags.append("restated_unit")
+def test_a_bound_that_is_restated_in_a_second_unit_is_one_demand() -> None:
+    text, drafts = drafts_of("{creatinine} <<≤ 221 umol/L>> (2.5 mg/dL)")
+    drafts[0].flags.append("restated_unit")
     assert show(express(text, drafts, "inclusion").expression, text, drafts) == "[creatinine ≤ 221 umol/L]"
 
 
