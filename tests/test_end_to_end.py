@@ -24,7 +24,7 @@ from tests.conftest import ROOT, RunCli
 HEADLINE = "NCT06886919"
 SUBJECT = ("--cond", "lupus", "--intr", "CAR-T")
 # Thresholds of fixtures/expected that are read right, of all. A floor: it may only be raised.
-EXPECTED_SHARE = 0.88
+EXPECTED_SHARE = 0.92
 
 
 @pytest.fixture
