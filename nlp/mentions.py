@@ -370,8 +370,9 @@ class _Layout:
         if (  # a blank as thousands separator: "45 000/mm3"
             end < len(self.words)
             and len(self.words[at]) <= 3
+            and self.words[at].isdecimal()
             and len(self.words[end]) == 3
-            and self.words[end].isdigit()
+            and self.words[end].isdecimal()
             and self.starts[end] == self.ends[at] + 1
             and self.text[self.ends[at]] == " "
         ):
