@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from kb.leaf_item import Knowledge, age_range, unitless
 from kb.patient import Measurement, Patient, event_key, event_query
 from kb.screen import Status, read_trial, screen_trial
-from kb.screen_index import OPAQUE
+from kb.screen_status import Asker
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,34 @@ def statuses(
     for one in known:
         _single_limits(connection, one, sex, ruled_out)
     out = set(ruled_out) | _long_clauses(connection, known, sex)
-    candidates = _opaque(connection, known, doubtful) - out
-    candidates |= {version for one in spans for version in _touched(connection, one)} - out
-    candidates |= _by_events(connection, patient) | _reviewed(connection)
-    candidates |= _complete(connection, {one.concept for one in (*known, *spans)} | doubtful) - out
-    candidates &= chosen
+    complete = _complete(connection, {one.concept for one in (*known, *spans)} | doubtful) - out
+    reviewed = _reviewed(connection) & chosen
+    asked = (_by_events(connection, patient) & chosen) - reviewed
+    touched = _opaque(connection, known, doubtful)
+    for one in spans:
+        for version in _touched(connection, one):
+            touched.setdefault(version, set()).add(one.concept)
+    decided = out | asked | reviewed
     found: dict[int, Status] = dict.fromkeys(chosen, "undetermined")
     found.update(dict.fromkeys(out & chosen, "not eligible"))
-    for version in candidates:
+    for version in reviewed:
         found[version] = screen_trial(read_trial(connection, version), patient, knowledge).status
+    asker = Asker(connection, patient, knowledge)
+    for version in asked:
+        found[version] = asker.status(version)
+    touched = {
+        version: concepts
+        for version, concepts in touched.items()
+        if version in chosen and version not in decided
+    }
+    complete &= chosen - decided
+    for version, concepts in touched.items():
+        if asker.fails(version, concepts):
+            found[version] = "not eligible"
+    for version in complete:
+        if found[version] == "undetermined" and asker.enters(version):
+            found[version] = "eligible"
+    candidates = reviewed | asked | touched.keys() | complete
     distance = {
         version: (len(misses), max(misses))
         for version, misses in ruled_out.items()
@@ -254,33 +273,23 @@ def _long_clauses(connection: sqlite3.Connection, known: Sequence[_Known], sex: 
     return {version for (version, clause), count in false.items() if count == sizes[version, clause]}
 
 
-def _opaque(connection: sqlite3.Connection, known: Sequence[_Known], doubtful: set[str]) -> set[int]:
-    """Trials in which a value could make a criterion false in a way that the index does not hold."""
-    found: set[int] = set()
-    for concept in {one.concept for one in known} | doubtful:
-        found.update(
-            row[0]
-            for row in connection.execute(
-                "SELECT version_id FROM screen_literal INDEXED BY screen_other WHERE concept_id = ? AND scale = ?"
-                " AND (size > 1 OR outside = 1 OR scale = '?')",
-                (concept, OPAQUE),
-            )
-        )
-    for concept in doubtful:
-        found.update(
-            row[0]
-            for row in connection.execute(
-                "SELECT version_id FROM screen_literal WHERE concept_id = ?", (concept,)
-            )
-        )
-    for one in known:
-        if one.dated:
-            found.update(
-                row[0]
-                for row in connection.execute(
-                    "SELECT version_id FROM screen_literal WHERE concept_id = ? AND timed = 1", (one.concept,)
-                )
-            )
+def _opaque(
+    connection: sqlite3.Connection, known: Sequence[_Known], doubtful: set[str]
+) -> dict[int, set[str]]:
+    """Trials in which a value could make a criterion false in a way that the index does not hold, and the
+    concepts by which it could."""
+    found: dict[int, set[str]] = {}
+    conditions = [
+        (concept, "INDEXED BY screen_other", "scale = '?' AND (size > 1 OR outside = 1 OR scale = '?')")
+        for concept in {one.concept for one in known} | doubtful
+    ]
+    conditions += [(concept, "", "TRUE") for concept in doubtful]
+    conditions += [(concept, "", "timed = 1") for concept in {one.concept for one in known if one.dated}]
+    for concept, index, condition in conditions:
+        for (version,) in connection.execute(
+            f"SELECT version_id FROM screen_literal {index} WHERE concept_id = ? AND {condition}", (concept,)
+        ):
+            found.setdefault(version, set()).add(concept)
     return found
 
 

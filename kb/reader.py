@@ -166,7 +166,7 @@ class TrialReader:
                 )
             )  # fmt: skip
         cursor = self.connection.execute(
-            "SELECT h.*, c.name AS concept_name FROM threshold h LEFT JOIN concept c ON c.id = h.concept_id"
+            f"SELECT {', '.join(f'h.{name}' for name in ITEM_COLUMNS)}, c.name AS concept_name FROM threshold h LEFT JOIN concept c ON c.id = h.concept_id"
             " WHERE h.version_id = ? ORDER BY h.ordinal",
             (version_id,),
         )
@@ -175,30 +175,43 @@ class TrialReader:
         return Extraction(items, tuple(criteria), row[0])
 
 
+_STORED_WORDS = (
+    "item_id criterion_id concept_id concept_start concept_end low_inclusive high_inclusive value_set value_start"
+    " value_end condition_text condition_start condition_end exception_text exception_start exception_end window"
+    " flags"
+)
+_READ_WORDS = (
+    "id criterion concept concept_span low_inclusive high_inclusive values value_span condition exception window"
+    " flags"
+)
+_AS_STORED = tuple(one.name for one in fields(Item) if one.name not in _READ_WORDS.split())
+ITEM_COLUMNS = (*(name for name in _AS_STORED if name != "concept_name"), *_STORED_WORDS.split())
+"""The columns of the threshold table that :func:`item_of_row` reads; ``concept_name`` beside them."""
+
+
 def item_of_row(row: Mapping[str, Any], path_of: Callable[[int], str | None]) -> Item:
     """The item that a row of the threshold table was written from (with ``concept_name`` joined)."""
-    values: dict[str, Any] = {field.name: row[field.name] for field in fields(Item) if field.name in row}
+    start, values, window, flags = row["concept_start"], row["value_set"], row["window"], row["flags"]
+    return Item(
+        id=row["item_id"],
+        criterion=path_of(row["criterion_id"]) or "",
+        concept=row["concept_id"],
+        concept_span=None if start is None else (start, row["concept_end"]),
+        low_inclusive=boolean(row["low_inclusive"]),
+        high_inclusive=boolean(row["high_inclusive"]),
+        values=None if values is None else tuple(json.loads(values)),
+        value_span=(row["value_start"], row["value_end"]),
+        condition=_qualifier(row, "condition"),
+        exception=_qualifier(row, "exception"),
+        window=None if window is None else Window(**json.loads(window)),
+        flags=() if flags == "[]" else tuple(json.loads(flags)),
+        **{name: row[name] for name in _AS_STORED},
+    )
 
-    def qualifier(name: str) -> Qualifier | None:
-        text = row[f"{name}_text"]
-        return None if text is None else Qualifier(text, (row[f"{name}_start"], row[f"{name}_end"]))
 
-    start = row["concept_start"]
-    values |= {
-        "id": row["item_id"],
-        "criterion": path_of(row["criterion_id"]) or "",
-        "concept": row["concept_id"],
-        "concept_span": None if start is None else (start, row["concept_end"]),
-        "low_inclusive": boolean(row["low_inclusive"]),
-        "high_inclusive": boolean(row["high_inclusive"]),
-        "values": None if row["value_set"] is None else tuple(json.loads(row["value_set"])),
-        "value_span": (row["value_start"], row["value_end"]),
-        "condition": qualifier("condition"),
-        "exception": qualifier("exception"),
-        "window": None if row["window"] is None else Window(**json.loads(row["window"])),
-        "flags": tuple(json.loads(row["flags"])),
-    }
-    return Item(**values)
+def _qualifier(row: Mapping[str, Any], name: str) -> Qualifier | None:
+    text = row[f"{name}_text"]
+    return None if text is None else Qualifier(text, (row[f"{name}_start"], row[f"{name}_end"]))
 
 
 def _meshes(entries: list[tuple[str, str]]) -> tuple[MeshTerm, ...]:

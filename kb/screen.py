@@ -199,9 +199,23 @@ def _reason(finding: Finding, trial: TrialCriteria) -> Reason:
     )
 
 
-def _registry(trial: TrialCriteria, patient: Patient, knowledge: Knowledge) -> Iterator[CriterionAnswer]:
-    """The registry's own fields: minimum and maximum age, sex."""
-    for path, stated in (("minimum age", trial.minimum_age), ("maximum age", trial.maximum_age)):
+@dataclass(frozen=True, slots=True)
+class RegistryField:
+    """What a registry's own field (``path``) answers; ``stated`` as it stands there."""
+
+    path: str
+    stated: str
+    value: bool | None
+    shown: str
+    needs: str
+    miss: float | None = None
+
+
+def registry_fields(
+    minimum_age: str | None, maximum_age: str | None, sex: str | None, patient: Patient, knowledge: Knowledge
+) -> Iterator[RegistryField]:
+    """The registry's own fields that put a demand: minimum and maximum age, sex."""
+    for path, stated in (("minimum age", minimum_age), ("maximum age", maximum_age)):
         match = REGISTRY_AGE.fullmatch((stated or "").strip())
         if match is None:
             continue
@@ -215,24 +229,19 @@ def _registry(trial: TrialCriteria, patient: Patient, knowledge: Knowledge) -> I
         value = None if found is None else lies_within(found[0], wanted)
         miss = None if found is None else abs(found[0].low - bound) / max(bound, 1.0)
         shown = "age not known" if found is None else f"age {found[1]}"
-        yield _field(trial, path, str(stated), value, shown, "age", miss)
-    if trial.sex in ("FEMALE", "MALE"):
-        value = None if patient.sex is None else patient.sex == trial.sex.casefold()
-        yield _field(trial, "sex", trial.sex, value, f"sex {patient.sex or 'not known'}", "sex", None)
+        yield RegistryField(path, str(stated), value, shown, "age", miss)
+    if sex in ("FEMALE", "MALE"):
+        same = None if patient.sex is None else patient.sex == sex.casefold()
+        yield RegistryField("sex", sex, same, f"sex {patient.sex or 'not known'}", "sex")
 
 
-def _field(
-    trial: TrialCriteria,
-    path: str,
-    stated: str,
-    value: bool | None,
-    shown: str,
-    needs: str,
-    miss: float | None,
-) -> CriterionAnswer:
-    reason = Reason(value, f"{shown}; the registry's {path} is {stated}", stated, (0, 0), needs, miss, False)
-    ask = f"{trial.trial} registry {path}"
-    return CriterionAnswer("registry", path, value, True, f"{path}: {stated}", (0, 0), (reason,), ask)
+def _registry(trial: TrialCriteria, patient: Patient, knowledge: Knowledge) -> Iterator[CriterionAnswer]:
+    for one in registry_fields(trial.minimum_age, trial.maximum_age, trial.sex, patient, knowledge):
+        why = f"{one.shown}; the registry's {one.path} is {one.stated}"
+        reason = Reason(one.value, why, one.stated, (0, 0), one.needs, one.miss, False)
+        ask = f"{trial.trial} registry {one.path}"
+        text = f"{one.path}: {one.stated}"
+        yield CriterionAnswer("registry", one.path, one.value, True, text, (0, 0), (reason,), ask)
 
 
 def screen(

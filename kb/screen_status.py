@@ -1,0 +1,101 @@
+"""Whether a patient may enter a trial, without the reasons: only the criteria in question are read.
+
+The answers are those of :func:`kb.screen.screen_trial`, which says why. What is spared is the reading of
+texts, of criteria that nothing known of the patient bears on, and of those behind the one that decides.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kb.evaluate import evaluate_criterion
+from kb.leaf_item import Knowledge
+from kb.patient import Patient
+from kb.reader import ITEM_COLUMNS, item_of_row
+from kb.screen import Status, registry_fields
+from nlp.model import Criterion, Item, expression_from_json
+
+_ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ?"
+_NOT_THERE: dict[int, str | None] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Answers stored versions for one patient, who has no answers of a caller's and no arms or cohorts
+    (these are asked for under the trial's id, see :func:`kb.prefilter.statuses`)."""
+
+    connection: sqlite3.Connection
+    patient: Patient
+    knowledge: Knowledge
+
+    def fails(self, version: int, concepts: Iterable[str]) -> bool:
+        """Whether a criterion with an item on one of the concepts is false; of ``sex``, any criterion."""
+        concepts = set(concepts)
+        if "sex" in concepts:
+            return False in self._values(version)
+        rows = self.connection.execute(
+            "SELECT item_id FROM threshold WHERE version_id = ? AND concept_id IN (SELECT value FROM json_each(?))",
+            (version, json.dumps(sorted(concepts))),
+        )
+        # an expression may use the items of another line: the parent's those of its list
+        names = [f'"{name}"' for (name,) in rows]
+        return bool(names) and False in self._values(version, names)
+
+    def status(self, version: int) -> Status:
+        """The answer of a version that no reviewer decided on."""
+        values = set(self._registry(version))
+        if False not in values:
+            for value in self._values(version):
+                values.add(value)
+                if value is False:
+                    break
+            else:
+                if values == {True} and self._has_criteria(version):
+                    return "eligible"
+        return "not eligible" if False in values else "undetermined"
+
+    def enters(self, version: int) -> bool:
+        """Whether every criterion is true; the first that is not ends the reading."""
+        return (
+            self._has_criteria(version)
+            and all(self._registry(version))
+            and all(value is True for value in self._values(version))
+        )
+
+    def _has_criteria(self, version: int) -> bool:
+        found = self.connection.execute("SELECT 1 FROM criterion WHERE version_id = ? LIMIT 1", (version,))
+        return found.fetchone() is not None
+
+    def _registry(self, version: int) -> Iterator[bool | None]:
+        row = self.connection.execute(
+            "SELECT minimum_age, maximum_age, sex FROM trial_version WHERE id = ?", (version,)
+        ).fetchone()
+        minimum_age, maximum_age, sex = row
+        for field in registry_fields(minimum_age, maximum_age, sex, self.patient, self.knowledge):
+            yield field.value
+
+    def _values(self, version: int, names: list[str] | None = None) -> Iterator[bool | None]:
+        """The value of each criterion; with ``names`` of those whose expression holds one of them."""
+        items: Mapping[str, Item] | None = None
+        for section, population, text in self.connection.execute(
+            "SELECT section, population, expression FROM criterion WHERE version_id = ?", (version,)
+        ):
+            if names is not None and not any(name in text for name in names):
+                continue
+            if items is None and '"item"' in text:
+                items = self._items(version)
+            criterion = Criterion(
+                "", section, "", (0, 0), expression_from_json(json.loads(text)), 0.0, population=population
+            )
+            yield evaluate_criterion(criterion, items or {}, self.patient, self.knowledge).value
+
+    def _items(self, version: int) -> dict[str, Item]:
+        found = {}
+        for row in self.connection.execute(_ITEMS, (version,)):
+            values = dict(zip(ITEM_COLUMNS, row, strict=True))
+            item = item_of_row(values | {"concept_name": None}, _NOT_THERE.get)
+            found[item.id] = item
+        return found
