@@ -109,6 +109,10 @@ class AgeReading(Reading):
         return "k" in between or between.count("w") > 2
 
     def _age(self, value: Value, floor: int) -> bool:
+        if not value.explicit and self.before is not None and self.before[2] == "Age":
+            between = self.text[self.before[0].end : value.start]
+            if len(between) < 40 and "includ" in between.lower():
+                return True  # "14-70 years old (including 14, 70 years old)": the bounds again
         codes = self.codes
         at = self._near_age(value, floor)
         if at is not None and at >= floor and at < value.first:

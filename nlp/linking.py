@@ -163,6 +163,10 @@ class Linker:
         if codes[at] == "u" and at > floor + 2 and codes[at - 1] == "0" and codes[at - 2] == "f":
             at -= 3  # "Apgar score at 5 minutes > 7"
         named = codes[at] == "0" and at > floor and codes[at - 1] in "wkm"  # "IGA mod 2011"
+        if codes[at] == ")":
+            beyond = self._before_bracket(value, at, floor)
+            if beyond is not None:
+                return beyond
         if codes[at] in "hp.qu0" and not named:
             return None
         return self._phrase(value, at, floor, base)
@@ -177,6 +181,18 @@ class Linker:
             "after",
             "because",
         )
+
+    def _before_bracket(self, value: Value, at: int, floor: int) -> Link | None:
+        """The name before a bracket that holds a value of its own: "Lansky (age < 16 years) >= 50"."""
+        if self.opening(at, floor) is not None:
+            return None
+        opened = self.opening(at, max(0, at - REACH))
+        if opened is None or opened == 0 or self.codes[opened - 1] != "k":
+            return None
+        concept = self.fits(opened - 1, value)
+        if concept is None:
+            return None
+        return Link(concept, self.lexemes.starts[opened - 1], self.lexemes.ends[opened - 1], opened - 1)
 
     def _phrase(self, value: Value, last: int, floor: int, base: int) -> Link | None:
         codes = self.codes
@@ -226,7 +242,7 @@ class Linker:
         lexemes = self.lexemes
         outer, inner = self._named(first, last)
         named = outer + inner
-        for at in [*reversed(outer), *reversed(inner)]:
+        for at in [*self._specified(outer, inner), *reversed(outer), *reversed(inner)]:
             concept = self.fits(at, value)
             if concept is not None:
                 start, end = self._noun(first, last, at)
@@ -235,6 +251,15 @@ class Linker:
         if not named and all(word in _GENERIC or not word[0].isalpha() for word in words):
             return None
         return Link(None, *self._trim(first, last))
+
+    def _specified(self, outer: list[int], inner: list[int]) -> list[int]:
+        """The name alone in brackets behind the last one says which is meant: "disease activity score
+        (SLEDAI-2000)"."""
+        if not outer or not inner:
+            return []
+        at = outer[-1] + 2
+        alone = self.codes[at - 1 : at + 2] == "(k)" and at in inner
+        return [at] if alone and self.resolve(at, None, None) != self.resolve(outer[-1], None, None) else []
 
     def _named(self, first: int, last: int) -> tuple[list[int], list[int]]:
         """The concepts of a phrase: those outside brackets, and those inside ("(ALT)")."""

@@ -61,7 +61,11 @@ class Extractor:
         self.language = spacy.blank("en")
         self.words = words = lexicon.load_words()
         self.rules = lexicon.load_rules()
-        aliases = ((alias.text, alias.cased, alias.concepts) for alias in vocabulary.aliases)
+        aliases = [
+            (alias.text, alias.cased, alias.concepts)
+            for alias in vocabulary.aliases
+            if not _names_members(vocabulary, alias)
+        ]
         self.finder = MentionFinder(self.language, words, aliases, vocabulary.units)
         self.thresholds = ThresholdReader(vocabulary, self.rules)
         self.results = ResultReader(vocabulary)
@@ -111,6 +115,13 @@ def build(extension: Path | None = None) -> Extractor:
     Raises VocabularyError where a vocabulary file is not as it must be.
     """
     return Extractor(vocab.load(extension))
+
+
+def _names_members(vocabulary: vocab.Vocabulary, alias: vocab.Alias) -> bool:
+    """Whether a collective concept's name only lists its members ("AST and ALT"): each of them then
+    is linked by its own name, one item a member."""
+    joined = set(alias.text.lower().split()) & {"and", "or", "/", "&"}
+    return bool(joined) and any(vocabulary.concepts[concept].members for concept in alias.concepts)
 
 
 def build_gate(words: Iterable[lexicon.Word]) -> re.Pattern[str]:

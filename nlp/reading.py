@@ -118,6 +118,9 @@ class Reading:
             entity_type = self._type(draft, concept.entity_type if concept else None, named)
         draft.entity_type = entity_type
         draft.kind = _kind(entity_type, concept.kind if concept else None, named, draft)
+        if value.equated and draft.kind not in ("ordinal", "count"):
+            # sites turn ">=" into "=": a measured quantity is never asked to be one exact number
+            draft.flags.append("lost_comparator")
         if entity_type == "Age" and draft.unit is None:
             draft.unit = "a"
         if value.windowed:

@@ -36,6 +36,7 @@ class Value:
     values: tuple[float, ...] | None = None
     unit: UnitMatch | None = None
     explicit: bool = True
+    equated: bool = False
     windowed: str | None = None
     start: int = -1
     end: int = -1
@@ -281,6 +282,30 @@ def ages(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
     return [value]
 
 
+def titre(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
+    """``1:80``, also ``1/80`` behind a titre's word: the dilution is the number."""
+    parts = _parts(lexemes, first, last)
+    (at_a, a), (at_b, b) = parts.numbers
+    sign = lexemes.text[lexemes.ends[at_a] : lexemes.starts[at_b]].strip()
+    before = lexemes.text[max(0, lexemes.starts[first] - 40) : lexemes.starts[first]].lower()
+    if (
+        a != (1.0,)
+        or len(b) != 1
+        or b[0] < 2
+        or sign not in (":", "/")
+        or (sign == "/" and "tit" not in before)
+    ):
+        return None
+    comparator = parts.comparators[0][1] if parts.comparators else "="
+    if comparator == "?":
+        return None
+    value = _bounded(Value(rule.id, first, last, ""), comparator, b[0])
+    start, end = lexemes.starts[at_b], lexemes.ends[at_b]
+    value.unit = UnitMatch("{titer}", start, end, None, 1.0, lexemes.text[start:end])
+    value.explicit = bool(parts.comparators)
+    return [value]
+
+
 def fraction(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
     """``> 160/90`` as two pressures, ``>= 4/24`` as four of twenty-four: the first number counts."""
     parts = _parts(lexemes, first, last)
@@ -315,6 +340,7 @@ def single(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
     if not parts.comparators or len(parts.numbers) != 1:
         return None
     comparator = parts.comparators[0][1]
+    signed = lexemes.values[parts.comparators[0][0]] == "="
     if len(parts.comparators) == 2 and "=" in parts.comparators[1][1] and "=" not in comparator:
         comparator = parts.comparators[1][1]
     if comparator == "?":
@@ -330,6 +356,7 @@ def single(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
         return None
     value = _bounded(Value(rule.id, first, last, ""), comparator, numbers[0])
     value.unit = _unit_after(parts, at)
+    value.equated = signed and comparator == "="
     return [value]
 
 
@@ -414,16 +441,34 @@ def bare(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
         if lexemes.codes[first - 1 : first] in ("k", "s", "f"):
             return [Value(rule.id, first, last, "set", values=numbers, explicit=False)]
         return None
-    value = _bounded(Value(rule.id, first, last, ""), "=", numbers[0])
+    extreme = _extreme(lexemes, first)
+    value = _bounded(Value(rule.id, first, last, ""), extreme or "=", numbers[0])
     value.unit = lexemes.values[last - 1] if last - first == 2 else None
-    value.explicit = False
+    value.explicit = extreme is not None
     return [value]
+
+
+_EXTREMES = {"maximum": "<=", "maximal": "<=", "max": "<=", "minimum": ">=", "minimal": ">=", "min": ">="}
+
+
+def _extreme(lexemes: Lexemes, first: int) -> str | None:
+    """The comparator of "maximum dose of steroids is 30 mg/day": the word stands before the name."""
+    if lexemes.codes[first - 1 : first] != "v":
+        return None
+    for at in range(first - 1, max(-1, first - 8), -1):
+        if lexemes.codes[at] not in "vwfks":
+            return None
+        found = _EXTREMES.get(lexemes.word(at).lower())
+        if found is not None:
+            return found
+    return None
 
 
 BUILDERS: dict[str, Callable[[Lexemes, Rule, int, int], list[Value] | None]] = {
     "pair": pair,
     "number_set": number_set,
     "ages": ages,
+    "titre": titre,
     "fraction": fraction,
     "single": single,
     "single_after": single_after,

@@ -197,3 +197,34 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("ANA titer ≥ 1:80", "ana >= 80 {titer}"),
+        ("maximum dose of prednisone is 30 mg/day", "prednisone_eq <= 30 mg/d"),
+        ("the disease activity score (SLEDAI-2000) should be ≥ 8 points", "sledai_2k >= 8 {score}"),
+        ("Apgar score at 5 minutes > 7", "apgar > 7"),
+        ("respiratory rate 20 or greater breaths/min", "resp_rate >= 20 {breaths}/min"),
+        ("14-70 years old (including 14, 70 years old)", "age range 14/70 a"),
+    ],
+)
+def test_one_threshold_in_a_turn_of_phrase(text: str, reads: str) -> None:
+    assert [short(item) for item in items(text)] == [reads]
+
+
+@pytest.mark.parametrize("text", ["Age: = 18 years", "hemoglobin = 9 g/dL"])
+def test_a_measured_quantity_is_never_asked_to_equal_a_number(text: str) -> None:
+    (item,) = items(text)
+    assert (item.comparator, item.flags) == ("=", ("lost_comparator",))
+
+
+def test_a_limit_under_a_condition_belongs_to_the_test_before_it() -> None:
+    found = items("ALT <= 2.5 x ULN (Gilbert syndrome: <= 5 x ULN)")
+    assert [short(item) for item in found] == ["alt <= 2.5 ULN", "alt <= 5 ULN"]
+
+
+def test_a_collective_name_that_lists_its_members_is_one_item_each() -> None:
+    found = items("AST and ALT below 2 times the upper limit of normal")
+    assert sorted(short(item) for item in found) == ["alt < 2 ULN", "ast < 2 ULN"]
