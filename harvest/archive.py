@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Literal
 from harvest.archive_rows import (
     HEAD_QUERY,
     RAW_QUERY,
+    Blob,
     Head,
     Version,
     head_of,
@@ -44,6 +45,8 @@ from harvest.sources.base import Storable
 APPLICATION_ID = 1414220354
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 5.0
+# SQLite's own 2 MB are soon too small for the index of hashes, into which each record falls anywhere.
+WRITER_CACHE_KB = 32 * 1024
 
 Outcome = Literal["new", "changed", "drifted", "unchanged", "vanished", "left", "missing", "older"]
 Origin = Literal["search", "fetch", "import", "history"]
@@ -79,6 +82,7 @@ class Archive:
                 if write:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = NORMAL")
+                    connection.execute(f"PRAGMA cache_size = {-WRITER_CACHE_KB}")
             except BaseException:
                 connection.close()
                 raise
@@ -179,7 +183,7 @@ class Archive:
 
     def _append(self, prepared: Storable, run: int, origin: Origin) -> int:
         raw = prepared.raw
-        self.put_blob(raw.sha256, raw.body, prepared.packed)
+        self.put_blob(raw.sha256, lambda: prepared.blob)
         cursor = self.connection.execute(
             "INSERT INTO record (source, source_id, sha256, version, rest, url, media_type, fetched_at,"
             " data_timestamp, record_date, redacted, origin, run)"
@@ -193,18 +197,15 @@ class Archive:
         reach("archive.after_record")
         return int(cursor.lastrowid or 0)
 
-    def put_blob(self, digest: str, body: bytes, packed: bytes | None = None) -> None:
-        """Store content under its hash, compressed (``packed``: that was done); what is there stays."""
+    def put_blob(self, digest: str, made: Callable[[], Blob]) -> None:
+        """Store content under its hash; what is there stays, and then ``made`` is not asked for it."""
         known = self.connection.execute("SELECT 1 FROM blob WHERE sha256 = ?", (digest,)).fetchone()
         if known:
             return
-        data = pack(body) if packed is None else packed
-        codec = "zlib"
-        if len(data) >= len(body):
-            codec, data = "raw", body
+        blob = made()
         self.connection.execute(
             "INSERT INTO blob (sha256, codec, size, data) VALUES (?, ?, ?, ?)",
-            (digest, codec, len(body), data),
+            (digest, blob.codec, blob.size, blob.data),
         )
 
     def _seen(
@@ -251,7 +252,7 @@ class Archive:
     def put_quarantine(self, source: str, url: str, at: str, reason: str, body: bytes, run: int) -> int:
         """Keep a page that was no trial; gives the number under which it is kept."""
         digest = sha256(body)
-        self.put_blob(digest, body)
+        self.put_blob(digest, lambda: pack(body))
         cursor = self.connection.execute(
             "INSERT INTO quarantine (source, url, at, reason, sha256, run) VALUES (?, ?, ?, ?, ?, ?)",
             (source, url, at, reason, digest, run),

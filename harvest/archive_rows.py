@@ -17,6 +17,15 @@ COMPRESSION_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Blob:
+    """Content as it is stored: how it is packed, its length before that in bytes, and the bytes."""
+
+    codec: str
+    size: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One stored content of a trial. ``record_date`` orders them; ``is_head`` marks the one that stands.
 
@@ -67,9 +76,12 @@ RAW_QUERY = (
 )
 
 
-def pack(body: bytes) -> bytes:
-    """The body compressed as the archive keeps it."""
-    return zlib.compress(body, COMPRESSION_LEVEL)
+def pack(body: bytes) -> Blob:
+    """The body as the archive keeps it: compressed, or as it is where that is not smaller."""
+    data = zlib.compress(body, COMPRESSION_LEVEL)
+    if len(data) >= len(body):
+        return Blob("raw", len(body), body)
+    return Blob("zlib", len(body), data)
 
 
 def head_of(row: Sequence[object]) -> Head:

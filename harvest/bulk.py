@@ -22,7 +22,6 @@ from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
 from harvest.intake import Outcome, in_order, packed
-from harvest.redact import may_hold_mail
 from harvest.refresh import REPORTED, Report, make_report
 from harvest.sources import clinconnect, ctgov_record
 from harvest.sources.base import Prepared, Storable
@@ -167,12 +166,9 @@ def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prep
     if piece.is_html:
         yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
         return
-    look_for_mail = may_hold_mail(piece.body)
     for where, record in records(piece):
         try:
-            prepared = ctgov_record.prepare(
-                record, where=where, keep_contacts=keep_contacts, look_for_mail=look_for_mail
-            )
+            prepared = ctgov_record.prepare(record, where=where, keep_contacts=keep_contacts)
         except InvalidTrialId as error:
             raise UnexpectedShape(f"{where}: {error}", piece.body, where) from error
         yield prepared
@@ -184,19 +180,11 @@ def prepare_batch(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
     for piece in batch:
         made: list[Storable] = []
         try:
-            made.extend(prepare_piece(piece, keep_contacts=keep_contacts))
+            made.extend(packed(each) for each in prepare_piece(piece, keep_contacts=keep_contacts))
             outcomes.append((made, None))
         except (UnexpectedShape, InvalidTrialId) as error:
             outcomes.append((made, error))
     return outcomes
-
-
-def _prepare_for_parent(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
-    """:func:`prepare_batch` in a worker: records without their trials, bodies compressed."""
-    return [
-        ([packed(record) for record in made if isinstance(record, Prepared)], error)
-        for made, error in prepare_batch(batch, keep_contacts)
-    ]
 
 
 def _prepared(
@@ -205,7 +193,7 @@ def _prepared(
     """Each batch with its outcomes: in this process, or, for a large import on several cores, beside it."""
     workers = (os.cpu_count() or 1) if size >= PARALLEL_BYTES else 1
     if workers > 1:
-        yield from in_order(batches, partial(_prepare_for_parent, keep_contacts=keep_contacts), workers)
+        yield from in_order(batches, partial(prepare_batch, keep_contacts=keep_contacts), workers)
     else:
         for batch in batches:
             yield batch, prepare_batch(batch, keep_contacts)

@@ -1,8 +1,8 @@
 """One form of a record's JSON, and the hashes by which versions are told apart.
 
 A record reaches us as part of a page, a file, a zip or a line, with keys in any order. Its canonical form
-is UTF-8 JSON with sorted keys and no spaces, so that the same content has the same bytes and one hash
-wherever it came from. Two hashes tell what changed:
+is UTF-8 JSON with sorted keys and no spaces (written by orjson, a whole number always in full), so that the
+same content has the same bytes and one hash wherever it came from. Two hashes tell what changed:
 
 ``version``
     ``protocolSection`` without contacts, investigators and site lists: what the sponsor registered. This
@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from harvest.errors import UnexpectedShape
 
@@ -27,10 +30,12 @@ from harvest.errors import UnexpectedShape
 # contacts are not stored at all.
 UNVERSIONED_MODULES = frozenset({"contactsLocationsModule"})
 
-# What was decoded from JSON, or built like it, holds no circle: not looking for one is a third faster.
-_encoder = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-)
+# orjson reads a whole number beyond 64 bits as a float, which would lose its last digits: bytes that may
+# hold one (19 digits in a row, every digit made a 0 to look for them) are read by the standard library.
+_DIGITS_AS_ZERO = bytes(ord("0") if 48 <= byte < 58 else ord(" ") for byte in range(256))
+_LONG_NUMBER = b"0" * 19
+_LARGEST = 2**64 - 1
+_SMALLEST = -(2**63)
 
 
 def sha256(body: bytes) -> str:
@@ -42,17 +47,41 @@ def encode(value: object) -> bytes:
     """The canonical JSON of a value.
 
     Lone surrogates, which JSON escapes can smuggle in and UTF-8 cannot hold, become U+FFFD: one
-    character for one, so that offsets stay. Raises ValueError for NaN and infinities.
+    character for one, so that offsets stay. ``value`` must be what :func:`decode` gives or built like it;
+    it holds no NaN and no infinity. Raises UnexpectedShape for what is nested deeper than 254 levels.
     """
-    text = _encoder.encode(value)
     try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text).encode("utf-8")
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        pass
+    try:
+        return orjson.dumps(_encodable(value), option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RecursionError) as error:
+        raise UnexpectedShape("JSON nested too deeply to be a trial record") from error
+
+
+def _encodable(value: Any) -> Any:
+    """The value without what orjson refuses: lone surrogates, and whole numbers beyond 64 bits."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+    if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
+        return orjson.Fragment(str(value))
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_encodable(inner) for inner in value]
+    return value
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:40]} is beyond what a number can hold")
+    return number
 
 
 def decode(body: bytes, where: str) -> Any:
@@ -61,8 +90,13 @@ def decode(body: bytes, where: str) -> Any:
     Raises UnexpectedShape, with ``where`` in its message, for what is not JSON, not UTF-8, or nested
     deeper than Python can follow.
     """
+    if _LONG_NUMBER not in body.translate(_DIGITS_AS_ZERO):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass  # a byte order mark, a lone surrogate, or a fault: the standard library takes or names it
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise UnexpectedShape(f"{where}: not UTF-8 at byte {error.start}", body) from error
     except RecursionError as error:

@@ -10,7 +10,7 @@ way to past versions implements :class:`History`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from harvest import run_log
@@ -89,7 +89,7 @@ class ClinicalTrialsGovHistory:
         prepared = ctgov_record.prepare(study, where=url, url=url, data_timestamp=change.date)
         if prepared.raw.source_id != identifier:
             raise HistoryUnusable(f"{url}: the record of {prepared.raw.source_id}, not of {identifier}")
-        return Prepared(prepared.raw, prepared.version, prepared.rest, change.date, prepared.trial)
+        return replace(prepared, record_date=change.date)
 
 
 def checked(listed: list[Any], where: str) -> tuple[Change, ...]:

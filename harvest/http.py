@@ -2,7 +2,7 @@
 
 What a caller can rely on:
 
-* every request says who we are (product, version, project URL), never a browser's name;
+* every request says who we are (product, version, the operator's contact), never a browser's name;
 * at most ``pace`` requests a second to one host (requests-ratelimiter), and robots.txt obeyed (protego)
   where the caller asks for a page meant for people;
 * TLS is verified; a redirect is followed only to a configured host, never from https to http;
@@ -19,7 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
@@ -50,18 +50,13 @@ ERROR_BODY_BYTES = 4096
 
 
 def user_agent(contact: str | None = None) -> str:
-    """``trialkb/1.2.3 (+URL; contact)``: the project's URL as the package states it (pyproject.toml,
-    project.urls), and the operator's mail or URL where given; never the name of a browser."""
-    number, urls = "0", []
+    """``trialkb/1.2.3 (contact)``: product, version, and the operator's mail or URL where given; never the
+    name of a browser. The project has no page of its own that could be named."""
     try:
-        stated = metadata("trialkb")
+        product = f"trialkb/{version('trialkb')}"
     except PackageNotFoundError:
-        pass
-    else:
-        number = stated["Version"]
-        urls = [f"+{entry.partition(', ')[2]}" for entry in stated.get_all("Project-URL") or ()][:1]
-    notes = "; ".join([*urls, *([contact] if contact else [])])
-    return f"trialkb/{number} ({notes})" if notes else f"trialkb/{number}"
+        product = "trialkb"
+    return f"{product} ({contact})" if contact else product
 
 
 @dataclass(frozen=True, slots=True)

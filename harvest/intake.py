@@ -14,10 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from harvest.archive_rows import pack
+from harvest.archive_rows import Blob
 from harvest.model import RawRecord
 from harvest.sources.base import Prepared, Storable
 
@@ -30,7 +30,7 @@ PARENT_CHECK = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A prepared record as a worker sends it: without the trial, with the compressed body."""
+    """A prepared record as it waits to be stored: without the trial, the body only as the archive keeps it."""
 
     raw: RawRecord
     version: str
@@ -38,7 +38,7 @@ class Packed:
     record_date: str | None
     validators: dict[str, str]
     aliases: tuple[str, ...]
-    packed: bytes | None
+    blob: Blob
 
 
 # What became of one document: its records, and the error that ended it (its message), if any.
@@ -46,10 +46,10 @@ Outcome = tuple[Sequence[Storable], Exception | None]
 
 
 def packed(prepared: Prepared) -> Packed:
-    """The form in which a worker sends a prepared record."""
+    """The small form of a prepared record: ``raw`` is without its body, which is in ``blob``."""
     return Packed(
-        prepared.raw, prepared.version, prepared.rest, prepared.record_date, prepared.validators,
-        prepared.aliases, pack(prepared.raw.body),
+        replace(prepared.raw, body=b""), prepared.version, prepared.rest, prepared.record_date,
+        prepared.validators, prepared.aliases, prepared.blob,
     )  # fmt: skip
 
 

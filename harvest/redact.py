@@ -20,23 +20,20 @@ PERSON_FIELDS = (
 
 # A mail address in running text. Deliberately wide: a false one costs a word, a missed one a person.
 MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-# Whether raw JSON bytes may hold one: an "@" that a name follows, or one that is written as an escape.
-_MAY_HOLD_MAIL = re.compile(rb"@[A-Za-z0-9\\-]|\\u0040")
 REMOVED = "[mail address removed]"
 
 
-def may_hold_mail(body: bytes) -> bool:
-    """Whether the JSON bytes can hold a mail address; False spares a walk through all texts."""
-    return _MAY_HOLD_MAIL.search(body) is not None
-
-
-def redact(record: dict[str, Any], *, look_for_mail: bool = True) -> tuple[str, ...]:
+def redact(record: dict[str, Any]) -> tuple[str, ...]:
     """Remove contacts, officials, investigators and mail addresses from ``record``, in place.
 
-    ``look_for_mail`` False where :func:`may_hold_mail` said of the raw bytes that there is none. Returns the
-    names of what was removed, sorted, e.g. ``("centralContacts", "locations.contacts")``; empty where there
-    was nothing.
+    Returns the names of what was removed, sorted, e.g. ``("centralContacts", "locations.contacts")``; empty
+    where there was nothing.
     """
+    return tuple(sorted({*redact_people(record), *redact_mail(record)}))
+
+
+def redact_people(record: dict[str, Any]) -> tuple[str, ...]:
+    """Remove the fields of contacts, officials and investigators; gives their names as :func:`redact`."""
     removed: set[str] = set()
     protocol = record.get("protocolSection")
     if isinstance(protocol, dict):
@@ -45,9 +42,15 @@ def redact(record: dict[str, Any], *, look_for_mail: bool = True) -> tuple[str, 
     results = record.get("resultsSection")
     if isinstance(results, dict) and isinstance(results.get("moreInfoModule"), dict):
         _pop(results["moreInfoModule"], "pointOfContact", "resultsSection.pointOfContact", removed)
-    for key, value in record.items() if look_for_mail else ():
-        record[key] = _without_mail(value, removed)
     return tuple(sorted(removed))
+
+
+def redact_mail(record: dict[str, Any]) -> tuple[str, ...]:
+    """Remove the mail addresses in all texts; a walk that a record without any ``@`` can be spared."""
+    removed: set[str] = set()
+    for key, value in record.items():
+        record[key] = _without_mail(value, removed)
+    return tuple(removed)
 
 
 def _pop(mapping: dict[str, Any], key: str, name: str, removed: set[str]) -> None:

@@ -107,7 +107,7 @@ class IdRefresh:
                     keep_contacts=self.keep_contacts,
                 )  # fmt: skip
                 self._put(prepared)
-                came |= {prepared.raw.source_id, *prepared.trial.aliases}
+                came |= {prepared.raw.source_id, *prepared.aliases}
         for _ in came & set(batch):
             self._tick()
         reach("refresh.after_page")

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
+from harvest.archive_rows import Blob, pack
 from harvest.model import RawRecord, Trial
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared:
-    """A record made ready for the archive: contacts out, canonical bytes, hashes, and the parsed trial.
+    """A record made ready for the archive: contacts out, canonical bytes, hashes; its trial when asked for.
 
     ``version`` and ``rest`` are explained in :mod:`harvest.canonical`; ``record_date`` is the day of the
     registry's last update, by which versions are ordered; ``validators`` are ETag and Last-Modified for
-    the next conditional request, where the source uses them.
+    the next conditional request, where the source uses them; ``aliases`` are ids that the record had before;
+    ``parse`` makes the trial, which storing does not need.
     """
 
     raw: RawRecord
     version: str
     rest: str
     record_date: str | None
-    trial: Trial
+    aliases: tuple[str, ...]
+    parse: Callable[[], Trial] = field(compare=False)
     validators: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """The ids that the record had before."""
-        return self.trial.aliases
+    @cached_property
+    def trial(self) -> Trial:
+        """The trial in the record."""
+        return self.parse()
 
     @property
-    def packed(self) -> bytes | None:
-        """None: the body was not compressed yet."""
-        return None
+    def blob(self) -> Blob:
+        """The body as the archive keeps it."""
+        return pack(self.raw.body)
 
 
 class Storable(Protocol):
@@ -52,7 +56,7 @@ class Storable(Protocol):
     @property
     def aliases(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
-    def packed(self) -> bytes | None: ...  # noqa: D102
+    def blob(self) -> Blob: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,7 +347,15 @@ def prepare_page(
         redacted=removed,
     )
     rest = sha256("\n".join(line.text for line in page.lines).encode("utf-8", "replace"))
-    return Prepared(raw, trial.version, rest, trial.last_update_posted, trial, dict(validators or {}))
+    return Prepared(
+        raw,
+        trial.version,
+        rest,
+        trial.last_update_posted,
+        trial.aliases,
+        lambda: trial,
+        dict(validators or {}),
+    )
 
 
 def parse(raw: RawRecord) -> Trial:

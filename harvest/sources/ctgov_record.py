@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from harvest import codes
 from harvest.canonical import canonical_record, decode, sha256
 from harvest.errors import UnexpectedShape
 from harvest.model import Arm, Intervention, MeshTerm, RawRecord, Sponsor, Trial
-from harvest.redact import redact
+from harvest.redact import redact_mail, redact_people
 from harvest.sources.base import Prepared
 from harvest.trial_id import is_synthetic, nct_id
 
@@ -36,7 +38,6 @@ def prepare(
     fetched_at: str | None = None,
     data_timestamp: str | None = None,
     keep_contacts: bool = False,
-    look_for_mail: bool = True,
 ) -> Prepared:
     """A decoded v2 record -> what the archive stores. ``record`` is changed: its contacts are removed.
 
@@ -46,11 +47,17 @@ def prepare(
     if not isinstance(record, dict):
         raise UnexpectedShape(f"{where}: a {type(record).__name__}, not a ClinicalTrials.gov v2 record")
     # First of all: a record that is refused below is kept too, and then without contacts.
-    removed = () if keep_contacts else redact(record, look_for_mail=look_for_mail)
-    body, version, rest = canonical_record(record)
+    removed = () if keep_contacts else redact_people(record)
+    try:
+        body, version, rest = canonical_record(record)
+        if not keep_contacts and b"@" in body and (mail := redact_mail(record)):
+            removed = tuple(sorted({*removed, *mail}))
+            body, version, rest = canonical_record(record)
+    except UnexpectedShape as error:
+        raise UnexpectedShape(f"{where}: {error}", _as_it_came(record), url, "application/json") from error
     try:
         identifier = _identifier(record, where)
-        trial = trial_of(record, version, where)
+        _title(record, identifier, where)
     except UnexpectedShape as error:
         raise UnexpectedShape(str(error), body, url, "application/json") from error
     raw = RawRecord(
@@ -64,7 +71,17 @@ def prepare(
         data_timestamp=data_timestamp or _version_holder(record),
         redacted=removed,
     )
-    return Prepared(raw, version, rest, trial.last_update_posted, trial)
+    updated = _date(_module(record, "statusModule"), "lastUpdatePostDateStruct")
+    aliases = _texts(_module(record, "identificationModule"), "nctIdAliases")
+    return Prepared(raw, version, rest, updated, aliases, partial(trial_of, record, version, where))
+
+
+def _as_it_came(record: Json) -> bytes:
+    """The JSON of a record that has no canonical form; empty where it is too deep even for that."""
+    try:
+        return json.dumps(record).encode("ascii")
+    except RecursionError:
+        return b""
 
 
 def parse(raw: RawRecord) -> Trial:
@@ -83,6 +100,14 @@ def _identifier(record: Json, where: str) -> str:
     if not isinstance(found, str) or not found:
         raise UnexpectedShape(f"{where}: no protocolSection.identificationModule.nctId, so no trial record")
     return nct_id(found)
+
+
+def _title(record: Json, identifier: str, where: str) -> str:
+    identification = _module(record, "identificationModule")
+    title = _text(identification, "briefTitle") or _text(identification, "officialTitle")
+    if title is None:
+        raise UnexpectedShape(f"{where}: {identifier} has no title, so it is no trial record")
+    return title
 
 
 def _version_holder(record: Json) -> str | None:
@@ -178,9 +203,7 @@ def trial_of(record: Json, version: str, where: str) -> Trial:
     eligibility = _module(record, "eligibilityModule")
     conditions = _module(record, "conditionsModule")
     tokens = _Tokens()
-    title = _text(identification, "briefTitle") or _text(identification, "officialTitle")
-    if title is None:
-        raise UnexpectedShape(f"{where}: {identifier} has no title, so it is no trial record")
+    title = _title(record, identifier, where)
     phases = tuple(tokens.read("phase", phase) or phase for phase in _texts(design, "phases"))
     return Trial(
         source=NAME,

@@ -65,9 +65,26 @@ def test_lone_surrogates_become_one_replacement_character_each() -> None:
     assert encode(value).decode("utf-8") == '{"text":"a\ufffdb"}'
 
 
+def test_numbers_beyond_64_bits_keep_their_digits() -> None:
+    body = b'{"a":123456789012345678901234567890,"b":[-9223372036854775809,18446744073709551616],"c":1e16}'
+    assert decode(body, "test")["a"] == 123456789012345678901234567890
+    assert encode(decode(body, "test")) == body
+
+
+def test_one_form_whichever_way_a_value_is_written() -> None:
+    plain = encode([1e16, 0.1])
+    assert encode([1e16, 0.1, 2**70]) == plain[:-1] + b",1180591620717411303424]"
+
+
+def test_a_record_too_deep_to_encode_is_an_unexpected_shape() -> None:
+    with pytest.raises(UnexpectedShape, match="nested too deeply"):
+        encode(decode(b'{"a":' * 300 + b"1" + b"}" * 300, "test"))
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        (b'{"a": 1e999}', "beyond what a number can hold"),
         (b'{"a": NaN}', "not JSON"),
         (b"{", "not JSON"),
         (b"\xff\xfe{\x00}\x00", "not UTF-8"),

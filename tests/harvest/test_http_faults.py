@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import time
 from dataclasses import replace
-from email.message import Message
 from email.utils import formatdate
 
 import pytest
@@ -255,13 +254,10 @@ def test_a_compressed_answer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_client_says_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    stated = Message()
-    stated["Version"] = "1.2.3"
-    stated["Project-URL"] = "Homepage, https://trialkb.example/"
-    monkeypatch.setattr("harvest.http.metadata", lambda name: stated)
-    assert user_agent() == "trialkb/1.2.3 (+https://trialkb.example/)"
+    monkeypatch.setattr("harvest.http.version", lambda name: "1.2.3")
+    assert user_agent() == "trialkb/1.2.3"
     agent = user_agent("mailto:ops@example.org")
-    assert agent == "trialkb/1.2.3 (+https://trialkb.example/; mailto:ops@example.org)"
+    assert agent == "trialkb/1.2.3 (mailto:ops@example.org)"
     with Client(("http://127.0.0.1",), Politeness(contact="mailto:ops@example.org")) as client:
         assert client._session.headers["User-Agent"] == agent
 

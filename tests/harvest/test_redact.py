@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from harvest.canonical import canonical_record
+from harvest.canonical import canonical_record, decode
 from harvest.redact import redact
 from harvest.sources.ctgov_record import prepare
 from tests.harvest.sample_records import sample, with_contacts
@@ -54,6 +54,15 @@ def test_contacts_stay_where_the_user_asked_for_them() -> None:
     prepared = prepare(with_contacts(sample(1)), where="test", keep_contacts=True)
     assert b"Ada Example" in prepared.raw.body
     assert prepared.raw.redacted == ()
+
+
+def test_a_mail_address_is_removed_however_it_is_written() -> None:
+    record = sample(1)
+    record["protocolSection"]["descriptionModule"] = {"briefSummary": "Write to ada@example.org @ noon"}
+    for body in (json.dumps(record), json.dumps(record).replace("@", "\\u0040")):
+        prepared = prepare(decode(body.encode(), "test"), where="test")
+        assert b"Write to [mail address removed] @ noon" in prepared.raw.body
+        assert prepared.raw.redacted == ("mail addresses in text",)
 
 
 def test_a_change_of_contacts_alone_is_neither_a_new_version_nor_new_content() -> None:
