@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from commands import patient_files  # noqa: E402
 from commands.knowledge_feed import concept_row  # noqa: E402
 from harvest.sources import ctgov_record  # noqa: E402
-from kb.leaf_item import Knowledge  # noqa: E402
+from kb.judging import Knowledge  # noqa: E402
 from kb.patient import Measurement, Patient, by_concept  # noqa: E402
 from kb.prefilter import Overview, statuses  # noqa: E402
 from kb.screen import read_trial, screen_trial  # noqa: E402

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from commands.output import CommandError, Output
 
 if TYPE_CHECKING:
-    from kb.leaf_item import Knowledge
+    from kb.judging import Knowledge
     from kb.patient import Patient
     from kb.patient_formats import Catalogue
     from kb.store import Store
@@ -31,7 +31,7 @@ def vocabulary() -> Vocabulary:
 
 def knowledge() -> Knowledge:
     """The vocabulary's units and concept facts, as judging a patient needs them."""
-    from kb.leaf_item import Knowledge
+    from kb.judging import Knowledge
 
     concepts = vocabulary().concepts
     broader: dict[str, frozenset[str]] = {}

@@ -47,7 +47,7 @@ def review() -> None:
 
 
 def _shown(item: Item) -> str:
-    from kb.leaf_item import needed
+    from kb.judging import needed
 
     name = item.concept or f"'{item.concept_text}'"
     return f"{name} {needed(item)}" + ("" if item.role == "requirement" else f" ({item.role})")

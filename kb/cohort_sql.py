@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kb.cohort import Cohort, Column
 from kb.eligible import QUARANTINED
+from kb.judging import TOLERANCE, Knowledge, item_range, unitless
 from kb.leaf_fact import applies, judge_fact
-from kb.leaf_item import TOLERANCE, Knowledge, item_range, unitless
 from kb.patient import Patient, event_key, event_query
 from nlp.model import All, AnyOf, Expression, Fact, If, Item, Leaf, Not, Unread
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kb.judging import Knowledge, Verdict
 from kb.leaf_fact import applies, judge_fact, judge_recency
-from kb.leaf_item import Knowledge, Verdict, judge_item
+from kb.leaf_item import judge_item
 from kb.patient import Patient, answer_key
 from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Span, Unread
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from kb.leaf_item import Knowledge, Verdict, needed, shift
+from kb.judging import Knowledge, Verdict, needed
+from kb.leaf_item import shift
 from kb.patient import RESTRICTIVE, Event, Patient, answer_key, event_key, event_query
 from nlp.model import Fact, Item
 

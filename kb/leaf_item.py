@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import calendar
 import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
-from kb.concepts import UnitConverter
 from kb.eligible import QUARANTINED
+from kb.judging import Knowledge, Range, Verdict, distance, item_range, lies_within, needed, unitless
+from kb.leaf_age import judge_age
 from kb.patient import Measurement, Patient, event_key
 from nlp.model import Item
 
-# Two numbers that differ by less than this are one bound said in two units (50000 /uL, 50 10*9/L).
-TOLERANCE = 1e-9
-# An age as the registry states it: "18 Years".
-REGISTRY_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day)s?", re.IGNORECASE)
-REGISTRY_AGE_UNITS = {"year": "a", "month": "mo", "week": "wk", "day": "d"}
-_SYMBOLS = {"(": ">", "[": ">=", ")": "<", "]": "<="}
 _TIME_DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0}
 _QUALITATIVE = {"positive": True, "detectable": True, "negative": False, "undetectable": False}
 # Specimens that a value of another one does not stand for; serum and plasma are parts of blood.
@@ -31,127 +24,6 @@ _SPECIMENS = {
     "blood": "blood", "serum": "blood", "plasma": "blood", "urine": "urine", "csf": "csf", "cerebrospinal": "csf",
     "marrow": "marrow", "saliva": "saliva", "stool": "stool", "faeces": "stool", "feces": "stool",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What judging needs beside the patient: units, and facts about the concepts.
-
-    ``broader`` names for a concept those it is a kind of (a SLEDAI-2K answers a demand on SLEDAI, not
-    the other way round); ``specimens`` the specimen a concept is measured in; ``names`` what people
-    call it; ``of_something`` the concepts whose value says nothing without what it is of (a CTCAE grade,
-    the duration of a treatment); ``members`` what a collective concept stands for (transaminases: ALT
-    and AST).
-    """
-
-    units: UnitConverter
-    broader: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    specimens: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    of_something: frozenset[str] = frozenset()
-    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """An interval; infinite ends are open."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_inclusive: bool = False
-    high_inclusive: bool = False
-
-    def __str__(self) -> str:
-        if self.low == self.high:
-            return f"= {self.low:g}"
-        parts = []
-        if self.low > -math.inf:
-            parts.append(f"{_SYMBOLS['[' if self.low_inclusive else '(']} {self.low:g}")
-        if self.high < math.inf:
-            parts.append(f"{_SYMBOLS[']' if self.high_inclusive else ')']} {self.high:g}")
-        return " and ".join(parts) or "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer of one leaf. ``why`` says it to a reader; ``needs`` names what would answer it (None
-    where nothing the patient could bring would); ``miss`` is the distance to the nearest bound as a
-    share of that bound."""
-
-    value: bool | None
-    why: str
-    needs: str | None = None
-    miss: float | None = None
-
-
-def _close(left: float, right: float) -> bool:
-    return math.isclose(left, right, rel_tol=TOLERANCE, abs_tol=1e-12)
-
-
-def item_range(item: Item) -> Range | None:
-    """The interval of a numeric item in its own unit; None where its numbers do not make one."""
-    low, high = item.low, item.high
-    if low is None and high is None:
-        if item.relative_to is None or item.comparator not in (">", ">=", "<", "<="):
-            return None
-        # "above the limit of detection" is above once the limit
-        low, high = (1.0, None) if item.comparator in (">", ">=") else (None, 1.0)
-    low_in = item.low_inclusive if item.low_inclusive is not None else item.comparator in (">=", "=", "range")
-    high_in = (
-        item.high_inclusive
-        if item.high_inclusive is not None
-        else item.comparator in ("<=", "=", "range", "within")
-    )
-    found = Range(
-        -math.inf if low is None else low,
-        math.inf if high is None else high,
-        low is not None and low_in,
-        high is not None and high_in,
-    )
-    return None if found.low > found.high else found
-
-
-def needed(item: Item) -> str:
-    """What the item names, in words: ``>= 50 10*9/L``, ``<= 2.5 x ULN``, ``one of 0, 1``, ``positive``."""
-    if item.comparator == "set" and item.values is not None:
-        text = "one of " + ", ".join(f"{value:g}" for value in item.values)
-    elif (found := item_range(item)) is not None:
-        text = str(found)
-    else:
-        return item.comparator
-    if item.relative_to and item.relative_to != "predicted":
-        return f"{text} x {item.relative_to}"
-    unit = "" if unitless(item.unit) else f" {item.unit}"
-    return text + unit + (" predicted" if item.relative_to else "")
-
-
-def unitless(unit: str | None) -> bool:
-    """Whether a number in this unit is a bare number: none, UCUM's 1, or an annotation ({score})."""
-    return unit is None or unit in ("", "1") or (unit.startswith("{") and unit.endswith("}"))
-
-
-def lies_within(value: Range, wanted: Range) -> bool | None:
-    """True where every value of ``value`` is wanted, False where none is, else None."""
-
-    def above(left: float, left_in: bool, right: float, right_in: bool) -> bool:
-        """Whether everything from ``left`` up lies from ``right`` up."""
-        if _close(left, right):
-            return right_in or not left_in
-        return left > right
-
-    if above(value.low, value.low_inclusive, wanted.low, wanted.low_inclusive) and above(
-        -value.high, value.high_inclusive, -wanted.high, wanted.high_inclusive
-    ):
-        return True
-    for left, left_in, right, right_in in (
-        (value.low, value.low_inclusive, wanted.high, wanted.high_inclusive),
-        (wanted.low, wanted.low_inclusive, value.high, value.high_inclusive),
-    ):
-        if math.isinf(left) or math.isinf(right):
-            continue
-        if (_close(left, right) and not (left_in and right_in)) or (not _close(left, right) and left > right):
-            return False
-    return None
 
 
 def _value_range(measurement: Measurement, value: float) -> Range:
@@ -309,14 +181,6 @@ def _shown(one: Measurement) -> str:
     return f"{one.comparator or ''}{one.value:g}{unit}{reference}{dated}"
 
 
-def _miss(value: Range, wanted: Range) -> float | None:
-    """How far a value lies from the nearest bound, as a share of that bound."""
-    if value.low != value.high:
-        return None
-    bounds = [bound for bound in (wanted.low, wanted.high) if not math.isinf(bound)]
-    return min((abs(value.low - bound) / max(abs(bound), 1e-12) for bound in bounds), default=None)
-
-
 def _judge(item: Item, one: Measurement, knowledge: Knowledge) -> Verdict:
     name = knowledge.names.get(item.concept or "", item.concept_text or item.concept or "")
     if item.comparator in _QUALITATIVE:
@@ -332,11 +196,11 @@ def _judge(item: Item, one: Measurement, knowledge: Knowledge) -> Verdict:
     if item.comparator == "set" and item.values is not None:
         holds = [lies_within(value, Range(one, one, True, True)) for one in item.values]
         answer = True if True in holds else (None if None in holds else False)
-        nearest = [_miss(value, Range(one, one, True, True)) for one in item.values]
+        nearest = [distance(value, Range(one, one, True, True)) for one in item.values]
         return Verdict(answer, asked, item.concept, min((m for m in nearest if m is not None), default=None))
     if wanted is None:
         return Verdict(None, f"{asked}: the threshold's numbers make no range")
-    return Verdict(lies_within(value, wanted), asked, item.concept, _miss(value, wanted))
+    return Verdict(lies_within(value, wanted), asked, item.concept, distance(value, wanted))
 
 
 def _against_llod_by_result(item: Item, one: Measurement, name: str) -> Verdict:
@@ -352,54 +216,6 @@ def _against_llod_by_result(item: Item, one: Measurement, name: str) -> Verdict:
     return Verdict(None, f"{why}: no number", item.concept)
 
 
-def _age(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
-    """Ages compare in completed units: 70 years and 6 months is 70 years old."""
-    wanted = item_range(item)
-    unit = item.unit or "a"
-    if wanted is None or item.relative_to is not None:
-        return Verdict(None, f"the age demand '{item.value_text}' makes no range")
-    found = age_range(patient, unit, knowledge)
-    if found is None:
-        return Verdict(None, f"age not known in {unit}; the text says {needed(item)}", "age")
-    value, shown = found
-    return Verdict(
-        lies_within(value, wanted), f"age {shown}; the text says {needed(item)}", "age", _miss(value, wanted)
-    )
-
-
-def age_range(patient: Patient, unit: str, knowledge: Knowledge) -> tuple[Range, str] | None:
-    """The patient's age in completed ``unit`` (UCUM), and how it reads; None where it is not known so."""
-    if patient.birth_date is not None:
-        count = completed(patient.birth_date, patient.as_of, unit)
-        return None if count is None else (Range(count, count, True, True), f"{count:g} {unit}")
-    if patient.age is None:
-        return None
-    number, own = patient.age
-    shown = f"{number:g} {own}"
-    if own == unit:
-        whole = float(math.floor(number))
-        return Range(whole, whole, True, True), shown
-    ends = [
-        knowledge.units.convert(end, own, unit, None) for end in (math.floor(number), math.floor(number) + 1)
-    ]
-    if ends[0] is None or ends[1] is None:
-        return None
-    low = float(math.floor(ends[0]))
-    # "35 a" is anything from 35 to under 36 years; in the wanted unit that may be several whole numbers.
-    high = float(max(low, math.ceil(ends[1]) - 1))
-    return Range(low, high, True, True), shown
-
-
-def completed(birth: date, today: date, unit: str) -> float | None:
-    """Completed UCUM time units (a, mo, wk, d) between two days; None for another unit."""
-    if unit in ("a", "mo"):
-        months = (today.year - birth.year) * 12 + today.month - birth.month
-        months -= today.day < birth.day
-        return float(months // 12 if unit == "a" else months)
-    days = {"wk": 7, "d": 1}.get(unit)
-    return None if days is None else float((today - birth).days // days)
-
-
 def judge_item(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
     """Whether what the item's text names holds for the patient (whom it applies to).
 
@@ -411,7 +227,7 @@ def judge_item(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
     if item.comparator == "positive_or_negative":
         return Verdict(True, "either result will do")
     if item.concept == "age":
-        return _age(item, patient, knowledge)
+        return judge_age(item, patient, knowledge)
     if item.concept is None:
         return Verdict(None, f"'{item.concept_text or item.value_text}' is no concept of the vocabulary")
     found, problem = candidates(item, patient, knowledge)

@@ -14,7 +14,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kb.leaf_item import Knowledge, age_range, unitless
+from kb.judging import Knowledge, unitless
+from kb.leaf_age import age_range
 from kb.patient import Measurement, Patient, event_key, event_query
 from kb.screen import Status, read_trial, screen_trial
 from kb.screen_status import Asker

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kb.evaluate import Answer, Finding, evaluate_criterion
-from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, Knowledge, Range, age_range, lies_within
+from kb.judging import Knowledge, Range, lies_within
+from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS, age_range
 from kb.patient import Patient, answer_key, event_key
 from kb.reader import TrialReader
 from kb.review import reviewed

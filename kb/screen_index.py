@@ -17,8 +17,9 @@ from functools import lru_cache
 
 from harvest.model import Trial
 from kb.eligible import QUARANTINED
+from kb.judging import TOLERANCE, Knowledge, item_range, unitless
+from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS
 from kb.leaf_fact import applies, judge_fact
-from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, TOLERANCE, Knowledge, item_range, unitless
 from kb.patient import Patient, event_query
 from nlp.model import All, AnyOf, Criterion, Expression, Extraction, Fact, If, Item, Leaf, Not, Unread, leaves
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kb.evaluate import evaluate_criterion
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient import Patient
 from kb.reader import ITEM_COLUMNS, item_of_row
 from kb.screen import Status, registry_fields

@@ -18,8 +18,9 @@ from kb.cohort import Cohort
 from kb.cohort_sql import Conditions
 from kb.eligible import Eligible, eligible_ranges
 from kb.errors import BadQuestion
+from kb.judging import Knowledge, needed
+from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS
 from kb.leaf_fact import applies
-from kb.leaf_item import REGISTRY_AGE, REGISTRY_AGE_UNITS, Knowledge, needed
 from kb.patient import Patient
 from kb.patient_formats import Catalogue
 from kb.screen import TrialCriteria

@@ -35,8 +35,8 @@ from kb.export.predicate import (
     opposite,
     range_tests,
 )
+from kb.judging import Range, item_range
 from kb.leaf_fact import applies
-from kb.leaf_item import Range, item_range
 from kb.patient import Patient, event_query
 from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Unread
 

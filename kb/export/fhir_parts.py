@@ -15,7 +15,7 @@ from typing import Any
 from kb.eligible import QUARANTINED
 from kb.export import omop
 from kb.export.model import Context, Reason, TrialRecord
-from kb.leaf_item import Range, item_range
+from kb.judging import Range, item_range
 from nlp.model import Item, Window
 
 UCUM = "http://unitsofmeasure.org"

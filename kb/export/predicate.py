@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from kb.leaf_item import Range
+from kb.judging import Range
 
 Op = Literal["lt", "lte", "eq", "!eq", "gt", "gte", "bt", "!bt"]
 _OPPOSITE: dict[str, Op] = {

@@ -15,7 +15,7 @@ from duckcdm.circe import build_cohort_query
 from duckcdm.sqlrender import render, translate
 
 from kb.export import omop
-from kb.leaf_item import item_range
+from kb.judging import item_range
 from kb.patient import Event, Measurement, Patient, by_concept
 from nlp.model import Item
 

@@ -15,7 +15,7 @@ from harvest.sources.ctgov_record import trial_of
 from kb.export.circe import Circe
 from kb.export.model import ConceptFacts, Context, TrialRecord
 from kb.export.omop import shipped
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.screen import TrialCriteria, screen_trial
 from nlp import vocab
 from nlp.model import Extraction, Leaf, leaves

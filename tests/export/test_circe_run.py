@@ -9,7 +9,7 @@ import pytest
 from kb.evaluate import evaluate_criterion
 from kb.export.circe import Circe
 from kb.export.model import Context, TrialRecord
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from nlp.model import All, AnyOf, Expression, If, Not, Window
 from tests.export.bench import Bench, convert
 from tests.export.omop_database import Database, Person, Value, as_patient, persons_round_the_bounds

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from commands import patient_files
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.store import Store
 from nlp import pipeline
 from nlp.pipeline import Extractor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient import Event, Measurement, Patient, by_concept
 from nlp.model import Item
 

@@ -13,7 +13,7 @@ import pytest
 
 from commands import patient_files
 from kb.evaluate import evaluate
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient import Patient
 from kb.patient_formats import from_json
 from kb.screen import TrialCriteria, screen_trial

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kb.leaf_item import completed, judge_item, shift
+from kb.leaf_age import completed
+from kb.leaf_item import judge_item, shift
 from kb.patient import Measurement
 from nlp.model import Item, Window
 from tests.screening.making import KNOWLEDGE, item, patient

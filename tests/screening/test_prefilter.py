@@ -15,7 +15,7 @@ import pytest
 
 from commands.knowledge_feed import concept_row
 from harvest.sources import ctgov_record
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient import Event, Measurement, Patient
 from kb.prefilter import Overview, statuses
 from kb.review import make_review, put_review

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from commands import patient_files
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient_formats import from_json
 from kb.screen import TrialCriteria, screen_trial
 from nlp import vocab

@@ -14,7 +14,7 @@ import pytest
 from commands import patient_files
 from kb import cohort as cohort_module
 from kb.cohort import CohortInvalid, open_cohort
-from kb.leaf_item import Knowledge
+from kb.judging import Knowledge
 from kb.patient_formats import from_json
 from kb.screen import TrialCriteria, screen_trial
 from kb.whatif import ChangeInvalid, WhatIf, parse_change, what_if
