@@ -24,6 +24,8 @@ _MONITORED = re.compile(
     r"\b(?:monitored|monitoring|repeated|assessed|measured|tested|checked)\s+(?:at least\s+)?(?:every|each)\b"
     r"|\bshall be continued for\b"
 )
+_EVERY = ("every", "each", "continued")
+"""One of these is in all that the pattern above finds."""
 
 
 class Asserter(Limits):
@@ -126,7 +128,9 @@ class Asserter(Limits):
 
     def _monitored(self, piece: Segment) -> bool:
         """Whether a segment's own words (not those in its brackets) say how often something is checked."""
-        match = _MONITORED.search(self.lower, piece.start, piece.end) if piece.atoms else None
+        if not piece.atoms or not any(word in self.lower for word in _EVERY):
+            return False
+        match = _MONITORED.search(self.lower, piece.start, piece.end)
         return match is not None and not any(
             bracket.start < match.start() < self.tokens[bracket.mate].end for bracket in piece.brackets
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from operator import itemgetter
 from typing import Literal
 
 from nlp.cues import CueMatcher, matcher
@@ -48,8 +50,10 @@ _ABBREVIATIONS = frozenset(
         "sec",
     ]
 )
+# The sign comes first, as one set, and what must stand around it after: the search then skips to the signs.
 _PUNCTUATION = re.compile(
-    r"[(\[]|[)\]]|;|[.!?](?=\s+[\"'(*-]?[A-Z0-9]|[\"')\s]*$)|:(?!\s*\d)|:(?=\s)|,(?!\d{3}(?!\d))"
+    r"[()\[\];.!?:,](?:(?<=[()\[\];])|(?<=[.!?])(?=\s+[\"'(*-]?[A-Z0-9]|[\"')\s]*$)"
+    r"|(?<=:)(?:(?!\s*\d)|(?=\s))|(?<=,)(?!\d{3}(?!\d)))"
 )
 _PUNCTUATION_KIND = {
     "(": "open",
@@ -65,6 +69,7 @@ _REACH = 80
 _NEW_CLAUSE = re.compile(r"[,;]\s+(?:and|or|but)\s+")
 # A full stop that a site lost: a function word with a capital in mid-sentence opens a new one.
 _LOST_STOP = re.compile(r"(?:For|If|But|However|Patients|Subjects|Participants|When|Those|Unless)\s+[a-z]")
+_START = itemgetter(0)
 _LAST_WORD = re.compile(r"[\w.]*\Z")
 
 STRUCTURE = (
@@ -107,7 +112,10 @@ class Segment:
     @property
     def measured(self) -> bool:
         """Whether a threshold that is no mere time window stands in it."""
-        return any(atom.kind == "atom" for atom in self.atoms)
+        for atom in self.atoms:  # noqa: SIM110 - asked often: a generator would cost more than the loop
+            if atom.kind == "atom":
+                return True
+        return False
 
 
 def lower_same_length(text: str) -> str:
@@ -185,29 +193,34 @@ def _balanced(text: str, start: int, end: int) -> bool:
     return text.count("(", start, end) == text.count(")", start, end)
 
 
+@cache
+def structure() -> CueMatcher:
+    """The matcher of the cues that structure a text."""
+    return matcher(*STRUCTURE)
+
+
 def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
     """All marks outside the atoms, and the atoms, in text order, brackets matched."""
-    structure: CueMatcher = matcher(*STRUCTURE)
-    marks = [Token(kind, start, end) for start, end, kind in structure.find(lower)]
+    marks = structure().find(lower)
     for match in _PUNCTUATION.finditer(text):
         sign = match.group()
         kind = _PUNCTUATION_KIND.get(sign, "stop")
         if kind == "stop" and not _ends_sentence(lower, match.start()):
             continue
-        marks.append(Token(kind, match.start(), match.end()))
-    marks += [Token("stop", at - 1, at) for at in lost_stop(text)]
-    marks.sort(key=lambda token: token.start)
+        marks.append((match.start(), match.end(), kind))
+    marks += [(at - 1, at, "stop") for at in lost_stop(text)]
+    marks.sort(key=_START)
     merged: list[Token] = []
     index = 0
-    for mark in marks:
-        while index < len(values) and values[index].end <= mark.start:
+    for start, end, kind in marks:
+        while index < len(values) and values[index].end <= start:
             merged.append(values[index])
             index += 1
-        if index < len(values) and mark.end > values[index].start:
+        if index < len(values) and end > values[index].start:
             continue
-        if merged and merged[-1].kind != "atom" and mark.start < merged[-1].end:
+        if merged and merged[-1].kind != "atom" and start < merged[-1].end:
             continue
-        merged.append(mark)
+        merged.append(Token(kind, start, end))
     merged.extend(values[index:])
     _match_brackets(merged)
     return merged

@@ -139,15 +139,21 @@ class CueMatcher:
 
     def find(self, lower: str) -> list[tuple[int, int, str]]:
         """(start, end, effect) of every cue, none inside another."""
-        return [
-            (match.start(1) - 1, match.end() - 1, self.effect(match.group(1)))
-            for match in self._inside.finditer(" " + lower)
-        ]
+        effects = self.effects
+        found = []
+        for match in self._inside.finditer(" " + lower):
+            phrase = match[1]
+            end = match.end() - 1
+            found.append((end - len(phrase), end, effects.get(phrase) or self.effect(phrase)))
+        return found
 
     def at(self, lower: str, start: int, end: int) -> tuple[int, str] | None:
         """(end, effect) of the longest cue that begins at ``start``, or None."""
         match = self._here.match(lower, start, end)
-        return None if match is None else (match.end(), self.effect(match.group()))
+        if match is None:
+            return None
+        phrase = match[0]
+        return start + len(phrase), self.effects.get(phrase) or self.effect(phrase)
 
     def covers(self, lower: str) -> bool:
         """Whether the whole text is one cue."""

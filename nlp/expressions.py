@@ -63,6 +63,11 @@ def express(
 
 def _is_alone(text: str, draft: Draft) -> bool:
     """Whether one item is all that the text says ("Platelets >= 50 x 10^9/L;")."""
+    start, end = draft.value_start, max(draft.value_end, draft.concept_end)
+    if draft.concept_start >= 0:
+        start = min(start, draft.concept_start)
+    if text[:start].strip(" -*") or text[end:].strip(" .;,"):
+        return False  # not even the widest span that the item may have
     if not clauses.enters(draft) or draft.entity_type == "Temporal" or "lost_comparator" in draft.flags:
         return False
     (atom,) = clauses.atoms(text, [draft])
@@ -185,9 +190,9 @@ class _Reader(Statements):
 
     def coverage(self, expression: Expression) -> float:
         """Share of the words that are inside nothing unread."""
-        total = len(_WORD.findall(self.text))
         spans = {leaf.span for leaf in leaves(expression) if isinstance(leaf, Unread)} | set(self.left)
-        if not spans or not total:
+        total = len(_WORD.findall(self.text)) if spans else 0
+        if not total:
             return 1.0
         lost = sum(len(_WORD.findall(self.text, start, end)) for start, end in spans)
         return max(0.0, round(1 - lost / total, 4))
@@ -228,9 +233,10 @@ class _Reader(Statements):
         return bool(named & {name for clause in before.clauses for name in branches.names(clause)})
 
     def _join(self, said: list[Statement]) -> Expression:
-        branches = Branches(self.lower, self.drafts)
-        for statement in said:
-            statement.clauses = [clause for clause in statement.clauses if not branches.take(clause)]
+        if any(clause.condition is not None for statement in said for clause in statement.clauses):
+            branches = Branches(self.lower, self.drafts)
+            for statement in said:
+                statement.clauses = [clause for clause in statement.clauses if not branches.take(clause)]
         entering: list[Expression] = []
         options: list[Expression] = []
         for statement in said:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
-from nlp.clauses import STRUCTURE, Join, lost_stop
-from nlp.cues import matcher, slugs, words_of
+from nlp.clauses import Join, lost_stop, structure
+from nlp.cues import CueMatcher, matcher, slugs, words_of
 from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
@@ -111,14 +111,14 @@ _OPEN = frozenset(
     )
 )
 _LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example", "sexes"))
-_LIGHT_SIGN = re.compile(r"[()]|,(?!\d{3}(?!\d))")
-_HEAVY = re.compile(r"[;:\[\]?!]|\.\s")
+# Both begin with one set of signs, so that the search skips from sign to sign.
+_LIGHT_SIGN = re.compile(r"[(),](?:(?<!,)|(?!\d{3}(?!\d)))")
+_HEAVY = re.compile(r"[;:\[\]?!.](?:(?<!\.)|(?=\s))")
 _JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
 _TRIM = " .,;:-*\"'\t\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What the words before the core of a phrase say: where the core begins, negated or demanded or not."""
 
     start: int
@@ -126,9 +126,24 @@ class Frame:
     demanded: bool
 
 
+@cache
+def _frame_cues() -> CueMatcher:
+    return matcher(*FRAME)
+
+
+@cache
+def _notes() -> CueMatcher:
+    return matcher("note")
+
+
+@cache
+def _asides() -> CueMatcher:
+    return matcher("note", "context")
+
+
 def frame(lower: str, start: int, end: int) -> Frame:
     """Skip subject, verbs, articles and openers ("Patients who have a history of known ...")."""
-    cues = matcher(*FRAME)
+    cues = _frame_cues()
     negated = demanded = False
     while start < end:
         if lower[start] in " ,:-\"'*":
@@ -157,9 +172,9 @@ def trim(text: str, start: int, end: int) -> tuple[int, int]:
 def slug(lower: str) -> str | None:
     """The concept slug of a fact's text: the text is one of its words, or it surely speaks of it."""
     known = slugs().get(lower)
-    if known is not None or _NEGATIVE.search(lower):
+    if known is not None:
         return known
-    if not _topic_hint().search(lower):
+    if not _topic_hint().search(lower) or _NEGATIVE.search(lower):
         return None
     for start, end, _ in matcher("topic").find(lower):
         return slugs()[" ".join(lower[start:end].split())]
@@ -199,7 +214,7 @@ def fact(
         start, end = trim(text, start, lower.rfind(" ", start, end))
     if start >= end:
         return None
-    if matcher("note").covers(lower[start:end]):
+    if _notes().covers(lower[start:end]):
         return None
     head = frame(lower, start, end)
     core, end = trim(text, head.start, end)
@@ -207,21 +222,22 @@ def fact(
         core = trim(text, start, end)[0]
     if lower.find("which", core, end) >= 0:
         holes = sorted([*holes, *((m.start(), m.end()) for m in _CHAFF.finditer(lower, core, end))])
-    if _EITHER_RESULT.search(lower, start, core):
+    if core > start and _EITHER_RESULT.search(lower, start, core):
         return None
     words = _without(text, core, end, holes)
     if holes:
         words = _TAIL.sub("", words)
         if _OR_TIME.search(words):
             return Unread((core, end), "a time that stands as an alternative was not read")
-    if not _SAYING.search(words) or _says_nothing(words.lower()):
+    low_words = words.lower()
+    if not _SAYING.search(words) or _says_nothing(low_words):
         return None
-    why = _not_plain(words, words.lower(), _without(text, core, end, read) if read else words)
+    why = _not_plain(words, low_words, _without(text, core, end, read) if read else words)
     if why == _OPEN_BRACKET and text.count("(") != text.count(")"):
         why = None  # the text itself lacks the other half
     if why is not None:
         return Unread((core, end), why)
-    leaf = Fact(words, (core, end), slug(words.lower()))
+    leaf = Fact(words, (core, end), slug(low_words))
     return Not(leaf) if head.negated else leaf
 
 
@@ -231,7 +247,9 @@ def _says_nothing(lower: str) -> bool:
         lower = _BRACKETED.sub("", lower).strip(_TRIM)
         if not lower:
             return True
-    return matcher("note", "context").covers(lower) or bool(_SAME_EITHER.match(lower))
+    if _asides().covers(lower):
+        return True
+    return " or " in lower and _SAME_EITHER.match(lower) is not None
 
 
 def _not_plain(words: str, lower: str, unread: str) -> str | None:
@@ -247,7 +265,8 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
         return _OPEN_BRACKET
     if lower.startswith(_REFERS) or words.endswith(_CUT) or lower in ("positive", "negative"):
         return "a phrase that was cut apart, or refers to something else"
-    if _CONDITION_LEFT.search(lower) or (". " in words and _SENTENCE_LEFT.search(words)):
+    conditional = " if" in lower or " unless" in lower or " whichever" in lower or " provided that" in lower
+    if (conditional and _CONDITION_LEFT.search(lower)) or (". " in words and _SENTENCE_LEFT.search(words)):
         return "a condition or a sentence that was not resolved"
     return None
 
@@ -259,8 +278,8 @@ def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) 
         if start <= low and high <= end:
             pieces.append(text[start:low])
             start = high
-    pieces.append(text[start:end])
-    words = " ".join(" ".join(pieces).split())
+    rest = text[start:end]
+    words = " ".join((" ".join([*pieces, rest]) if pieces else rest).split())
     return words.replace(" ,", ",").replace(" )", ")").strip(_TRIM)
 
 
@@ -308,7 +327,7 @@ def coordination(text: str, lower: str) -> list[tuple[Join, int, int]] | None:
     """Cut a text without items at its joins, where nothing but joins, relatives, examples and brackets
     structures it; None where it needs the full reading of :mod:`nlp.assertions`."""
     marks: list[tuple[int, int, str]] = []
-    for mark in matcher(*STRUCTURE).find(lower):
+    for mark in structure().find(lower):
         if mark[2] not in _LIGHT:
             return None
         marks.append(mark)
@@ -361,7 +380,23 @@ def complete(lower: str, start: int, end: int) -> bool:
     known = slugs().get(lower[start:end].strip(_TRIM))
     if not words or known is not None:
         return known not in (None, "female", "male")
-    return not (_ADJECTIVE.match(words[-1]) or _PREPOSITION.fullmatch(words[-1]) or words[-1] in _OPEN)
+    return not _leans(words[-1])
+
+
+@lru_cache(maxsize=4096)
+def _adjective(word: str) -> bool:
+    return _ADJECTIVE.match(word) is not None
+
+
+@lru_cache(maxsize=4096)
+def _leans(word: str) -> bool:
+    """Whether a phrase that ends in this word wants a noun."""
+    return _adjective(word) or word in _OPEN or _PREPOSITION.fullmatch(word) is not None
+
+
+@cache
+def _terms() -> CueMatcher:
+    return matcher("term")
 
 
 def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
@@ -369,9 +404,9 @@ def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
     phrase = lower[start:end].strip(_TRIM)
     if phrase in slugs():
         return slugs()[phrase] not in ("female", "male")
-    if matcher("term").covers(phrase):
+    if _terms().covers(phrase):
         return True
     words = _WORD.findall(phrase)
     if not words or len(words) > 4 or _PREPOSITION.search(phrase) or "(" in phrase:
         return False
-    return not _ADJECTIVE.match(words[-1]) and not (first and len(words) > 1 and _ADJECTIVE.match(words[0]))
+    return not _adjective(words[-1]) and not (first and len(words) > 1 and _adjective(words[0]))

@@ -43,6 +43,8 @@ class Statement:
 
 def all_of(parts: Sequence[Expression]) -> Expression:
     """The conjunction, flat; a single part stays itself."""
+    if len(parts) == 1 and not isinstance(parts[0], All):
+        return parts[0]
     flat: list[Expression] = []
     for part in parts:
         flat.extend(part.parts if isinstance(part, All) else (part,))
@@ -51,6 +53,8 @@ def all_of(parts: Sequence[Expression]) -> Expression:
 
 def any_of(parts: Sequence[Expression]) -> Expression:
     """The disjunction, flat; a single part stays itself."""
+    if len(parts) == 1 and not isinstance(parts[0], AnyOf):
+        return parts[0]
     flat: list[Expression] = []
     for part in parts:
         flat.extend(part.parts if isinstance(part, AnyOf) else (part,))
@@ -69,6 +73,8 @@ def negate(expression: Expression) -> Expression:
 
     An unread demand stays unread: turned or not, its answer is unknown.
     """
+    if isinstance(expression, Fact | Leaf):  # most are
+        return Not(expression)
     match expression:
         case Not(part):
             return part
@@ -87,10 +93,14 @@ def negate(expression: Expression) -> Expression:
 
 def tree(parts: Sequence[Clause], section: Section) -> Expression:
     """Join clauses by precedence: ``with`` binds closest, then ``and``, ``or``, ``, and``, ``, or``."""
+    if len(parts) == 1:
+        return all_of([parts[0].expression])
     return _split([part.expression for part in parts], _resolve(parts, section), 0)
 
 
 def _split(expressions: Sequence[Expression], joins: Sequence[tuple[str, bool]], level: int) -> Expression:
+    while level < len(_LEVELS) and _LEVELS[level] not in joins[1:]:
+        level += 1
     if len(expressions) == 1 or level == len(_LEVELS):
         return all_of(expressions)
     cuts = [index for index in range(1, len(expressions)) if joins[index] == _LEVELS[level]]

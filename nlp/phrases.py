@@ -67,7 +67,9 @@ class Phrases(ABC):
                     self.drafts[index].role = role
 
     def _holds_items(self, piece: Segment) -> bool:
-        return piece.measured or any(self._inside(bracket, "atom") for bracket in piece.brackets)
+        if piece.measured or not piece.brackets:
+            return piece.measured
+        return any(self._inside(bracket, "atom") for bracket in piece.brackets)
 
     def _inside(self, bracket: Token, kind: str) -> bool:
         low, high = self._within(bracket)
@@ -90,7 +92,7 @@ class Phrases(ABC):
         if not phrase:
             return
         first = phrase[0]
-        demanded = any(token.kind == "demand" for piece in phrase for token in piece.cues)
+        demanded = any(token.kind == "demand" for piece in phrase if piece.cues for token in piece.cues)
         parts: list[tuple[Join, int, int]] = []
         spans: list[tuple[list[Span], list[Span]]] = []
         windows: list[int] = []
@@ -158,6 +160,8 @@ class Phrases(ABC):
         holes: list[Span] = []
         read: list[Span] = []
         windows: list[int] = []
+        if not piece.atoms and not piece.brackets:
+            return holes, read, windows
         for token in piece.atoms:
             if token.kind == "said":
                 holes.append((token.start, token.end))
