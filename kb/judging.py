@@ -100,6 +100,8 @@ def needed(item: Item) -> str:
         text = str(found)
     else:
         return item.comparator
+    if item.relative_to and item.unit == "%" and item.relative_to != "predicted":
+        return f"{text} % of {item.relative_to}"
     if item.relative_to and item.relative_to != "predicted":
         return f"{text} x {item.relative_to}"
     unit = "" if unitless(item.unit) else f" {item.unit}"

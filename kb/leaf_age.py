@@ -26,7 +26,10 @@ def judge_age(item: Item, patient: Patient, knowledge: Knowledge) -> Verdict:
         return Verdict(None, f"age not known in {unit}; the text says {needed(item)}", "age")
     value, shown = found
     return Verdict(
-        lies_within(value, wanted), f"age {shown}; the text says {needed(item)}", "age", distance(value, wanted)
+        lies_within(value, wanted),
+        f"age {shown}; the text says {needed(item)}",
+        "age",
+        distance(value, wanted),
     )
 
 

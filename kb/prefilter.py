@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,24 +21,42 @@ from kb.patient import Measurement, Patient, event_key, event_query
 from kb.screen import Status, read_trial, screen_trial
 from kb.screen_status import Asker
 
+_Violated = tuple[float, str, Sequence[tuple[int, float]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The answer of every version, the versions that had to be evaluated whole, and for those that are
-    ruled out by single limits only: (how many, the largest distance as a share of the limit)."""
+    """The answer of every version, the versions that had to be evaluated, and the single limits that rule
+    versions out: by side of a value, (the value, on what scale, the versions and their limits)."""
 
     statuses: Mapping[int, Status]
     evaluated: frozenset[int]
-    distance: Mapping[int, tuple[int, float]]
+    limits: Sequence[_Violated] = ()
+
+    def distance(self) -> dict[int, tuple[int, float]]:
+        """For versions that single limits rule out: how many do, and the largest distance as a share of the
+        limit."""
+        misses: dict[int, list[float]] = {}
+        for value, scale, rows in self.limits:
+            for version, limit in rows:
+                far = scale in ("result", "sex")
+                away = math.inf if far else abs(value - limit) / max(abs(limit), 1e-12)
+                misses.setdefault(version, []).append(away)
+        return {
+            version: (len(found), max(found))
+            for version, found in misses.items()
+            if self.statuses.get(version) == "not eligible"
+        }
 
     def order(self, open_criteria: Mapping[int, int]) -> list[int]:
         """The versions, the most promising first: eligible, then undetermined with the fewest criteria that
         values cannot answer, then those that the fewest and nearest limits rule out."""
+        distance = self.distance()
 
         def key(version: int) -> tuple[int, float, float, int]:
             status = self.statuses[version]
             if status == "not eligible":
-                count, away = self.distance.get(version, (math.inf, math.inf))
+                count, away = distance.get(version, (math.inf, math.inf))
                 return 2, count, away, version
             return int(status == "undetermined"), open_criteria.get(version, 0), 0.0, version
 
@@ -53,13 +72,15 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A value of the patient's on one scale of a concept, somewhere from ``low`` to ``high``."""
+    """A value of the patient's on one scale of a concept, somewhere from ``low`` to ``high``; of a
+    collective concept those of its members, ``whole`` where none is missing."""
 
     concept: str
     scale: str
     low: float
     high: float
     dated: bool = False
+    whole: bool = True
 
 
 def statuses(
@@ -74,12 +95,15 @@ def statuses(
     if patient.answers or patient.populations:
         return _whole(connection, chosen, patient, knowledge)
     known, doubtful, spans = _known(connection, patient, knowledge, canonical)
-    sex = patient.sex
-    ruled_out: dict[int, list[float]] = {}
-    for one in known:
-        _single_limits(connection, one, sex, ruled_out)
-    out = set(ruled_out) | _long_clauses(connection, known, sex)
-    complete = _complete(connection, {one.concept for one in (*known, *spans)} | doubtful) - out
+    limits = [
+        violated
+        for one in (*known, *(span for span in spans if span.whole))
+        for violated in _single_limits(connection, one, patient.sex)
+    ]
+    out = _long_clauses(connection, known, patient.sex)
+    for *_, rows in limits:
+        out.update([version for version, _ in rows])
+    complete = _complete(connection, known, {one.concept for one in spans} | doubtful) - out
     reviewed = _reviewed(connection) & chosen
     asked = (_by_events(connection, patient) & chosen) - reviewed
     touched = _opaque(connection, known, doubtful)
@@ -107,12 +131,7 @@ def statuses(
         if found[version] == "undetermined" and asker.enters(version):
             found[version] = "eligible"
     candidates = reviewed | asked | touched.keys() | complete
-    distance = {
-        version: (len(misses), max(misses))
-        for version, misses in ruled_out.items()
-        if found.get(version) == "not eligible"
-    }
-    return Overview(found, frozenset(candidates), distance)
+    return Overview(found, frozenset(candidates), limits)
 
 
 def _whole(
@@ -123,7 +142,7 @@ def _whole(
         version: screen_trial(read_trial(connection, version), patient, knowledge).status
         for version in chosen
     }
-    return Overview(found, frozenset(chosen), {})
+    return Overview(found, frozenset(chosen))
 
 
 def _known(
@@ -158,9 +177,9 @@ def _known(
             continue
         for scale in sorted({one.scale for one in parts}):
             same = [one for one in parts if one.scale == scale]
-            spans.append(
-                _Known(collective, scale, min(one.low for one in same), max(one.high for one in same))
-            )
+            low, high = min(one.low for one in same), max(one.high for one in same)
+            dated, whole = any(one.dated for one in same), len(same) == len(members)
+            spans.append(_Known(collective, scale, low, high, dated, whole))
     known.extend(_self(connection, patient, knowledge))
     return known, doubtful, spans
 
@@ -235,20 +254,17 @@ def _about(sex: str | None) -> str:
     return "sex IS NULL" if sex is None else f"(sex IS NULL OR sex = '{sex}')"
 
 
-def _single_limits(
-    connection: sqlite3.Connection, one: _Known, sex: str | None, ruled_out: dict[int, list[float]]
-) -> None:
-    """Trials with a limit on the wrong side of the value, and how far it is."""
+def _single_limits(connection: sqlite3.Connection, one: _Known, sex: str | None) -> Iterator[_Violated]:
+    """Trials with a limit on the wrong side of the value, and the limit."""
     timed = "AND timed = 0" if one.dated else ""
     for side, sign, value in (("low", ">", one.high), ("high", "<", one.low)):
         rows = connection.execute(
             f"SELECT version_id, {side} FROM screen_literal INDEXED BY screen_{side} WHERE concept_id = ? AND scale = ?"
             f" AND {side} {sign} ? AND size = 1 AND outside = 0 AND {side} IS NOT NULL {timed} AND {_about(sex)}",
             (one.concept, one.scale, value),
-        )
-        for version, limit in rows:
-            away = math.inf if one.scale in ("result", "sex") else abs(value - limit) / max(abs(limit), 1e-12)
-            ruled_out.setdefault(version, []).append(away)
+        ).fetchall()
+        if rows:
+            yield value, one.scale, rows
 
 
 _VIOLATED = (
@@ -259,19 +275,18 @@ _VIOLATED = (
 
 def _long_clauses(connection: sqlite3.Connection, known: Sequence[_Known], sex: str | None) -> set[int]:
     """Trials with a clause of several literals, or one on an excluded range, all of which are false."""
-    false: dict[tuple[int, int], int] = {}
-    sizes: dict[tuple[int, int], int] = {}
+    false: Counter[tuple[int, int, int]] = Counter()
     for one in known:
         timed = "AND timed = 0" if one.dated else ""
-        for version, clause, size in connection.execute(
-            "SELECT version_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
-            f" AND scale = :scale AND (size > 1 OR outside = 1 OR scale = '?') AND {_VIOLATED} {timed} AND {_about(sex)}",
-            {"concept": one.concept, "scale": one.scale, "least": one.low, "most": one.high},
-        ):
-            key = (version, clause)
-            false[key] = false.get(key, 0) + 1
-            sizes[key] = size
-    return {version for (version, clause), count in false.items() if count == sizes[version, clause]}
+        false.update(
+            connection.execute(
+                "SELECT version_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
+                f" AND scale = :scale AND (size > 1 OR outside = 1 OR scale = '?') AND {_VIOLATED} {timed}"
+                f" AND {_about(sex)}",
+                {"concept": one.concept, "scale": one.scale, "least": one.low, "most": one.high},
+            )
+        )
+    return {version for (version, _, size), count in false.items() if count == size}
 
 
 def _opaque(
@@ -305,16 +320,18 @@ def _touched(connection: sqlite3.Connection, one: _Known) -> Iterator[int]:
         yield row[0]
 
 
-def _complete(connection: sqlite3.Connection, concepts: set[str]) -> set[int]:
-    """Trials that values alone might make eligible: no criterion is beyond them, and no clause demands a
-    concept of which nothing is known."""
+def _complete(connection: sqlite3.Connection, known: Iterable[_Known], concepts: set[str]) -> set[int]:
+    """Trials that values alone might make eligible: no criterion is beyond them, and no clause of a single
+    limit asks on another scale than those known, but on ``concepts`` (whose values are known in part)."""
+    scales = sorted({f"{one.concept} {one.scale}" for one in known})
     return {
         row[0]
         for row in connection.execute(
             "SELECT version_id FROM screen_open o WHERE criteria = 0 AND NOT EXISTS (SELECT 1 FROM screen_literal l"
             " WHERE l.version_id = o.version_id AND l.size = 1 AND l.sex IS NULL AND l.scale != '?'"
-            " AND l.concept_id NOT IN (SELECT value FROM json_each(?)))",
-            (json.dumps(sorted(concepts)),),
+            " AND l.concept_id NOT IN (SELECT value FROM json_each(:concepts))"
+            " AND l.concept_id || ' ' || l.scale NOT IN (SELECT value FROM json_each(:scales)))",
+            {"scales": json.dumps(scales), "concepts": json.dumps(sorted(concepts))},
         )
     }
 

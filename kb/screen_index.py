@@ -176,7 +176,10 @@ def _scaled(item: Item) -> tuple[str | None, float | None, float | None]:
     if item_range(item) is None or item.relative_to not in (None, "ULN", "LLN"):
         return None, None, None
     if item.relative_to is not None:
-        return item.relative_to, item.low, item.high
+        # "120 % of ULN" is written in percent, the index holds multiples
+        share = 100.0 if item.unit == "%" else 1.0
+        low, high = (None if bound is None else bound / share for bound in (item.low, item.high))
+        return item.relative_to, low, high
     if item.concept == "age":
         return ("absolute" if item.unit in ("a", None) else f"in {item.unit}"), item.low, item.high
     if item.unit is None:

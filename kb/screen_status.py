@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kb.evaluate import evaluate_criterion
@@ -16,9 +16,9 @@ from kb.judging import Knowledge
 from kb.patient import Patient
 from kb.reader import ITEM_COLUMNS, item_of_row
 from kb.screen import Status, registry_fields
-from nlp.model import Criterion, Item, expression_from_json
+from nlp.model import Criterion, Expression, Item, Leaf, expression_from_json, leaves
 
-_ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ?"
+_ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ? AND item_id IN (SELECT value FROM json_each(?))"
 _NOT_THERE: dict[int, str | None] = {}
 
 
@@ -32,17 +32,15 @@ class Asker:
     knowledge: Knowledge
 
     def fails(self, version: int, concepts: Iterable[str]) -> bool:
-        """Whether a criterion with an item on one of the concepts is false; of ``sex``, any criterion."""
-        concepts = set(concepts)
-        if "sex" in concepts:
-            return False in self._values(version)
+        """Whether a criterion with an item on one of the concepts is false; of ``sex``, one on a population."""
+        asked = sorted(set(concepts))
         rows = self.connection.execute(
             "SELECT item_id FROM threshold WHERE version_id = ? AND concept_id IN (SELECT value FROM json_each(?))",
-            (version, json.dumps(sorted(concepts))),
+            (version, json.dumps(asked)),
         )
         # an expression may use the items of another line: the parent's those of its list
         names = [f'"{name}"' for (name,) in rows]
-        return bool(names) and False in self._values(version, names)
+        return False in self._values(version, names, "sex" in asked)
 
     def status(self, version: int) -> Status:
         """The answer of a version that no reviewer decided on."""
@@ -77,25 +75,32 @@ class Asker:
         for field in registry_fields(minimum_age, maximum_age, sex, self.patient, self.knowledge):
             yield field.value
 
-    def _values(self, version: int, names: list[str] | None = None) -> Iterator[bool | None]:
-        """The value of each criterion; with ``names`` of those whose expression holds one of them."""
-        items: Mapping[str, Item] | None = None
+    def _values(
+        self, version: int, names: list[str] | None = None, populations: bool = False
+    ) -> Iterator[bool | None]:
+        """The value of each criterion; with ``names`` of those whose expression holds one of them, and,
+        where asked for, of those on a population."""
         for section, population, text in self.connection.execute(
-            "SELECT section, population, expression FROM criterion WHERE version_id = ?", (version,)
+            "SELECT section, population, expression FROM criterion WHERE version_id = ? ORDER BY ordinal",
+            (version,),
         ):
-            if names is not None and not any(name in text for name in names):
+            if (
+                names is not None
+                and not (populations and population)
+                and not any(name in text for name in names)
+            ):
                 continue
-            if items is None and '"item"' in text:
-                items = self._items(version)
-            criterion = Criterion(
-                "", section, "", (0, 0), expression_from_json(json.loads(text)), 0.0, population=population
-            )
-            yield evaluate_criterion(criterion, items or {}, self.patient, self.knowledge).value
+            expression = expression_from_json(json.loads(text))
+            criterion = Criterion("", section, "", (0, 0), expression, 0.0, population=population)
+            items = self._items(version, expression) if '"item"' in text else {}
+            yield evaluate_criterion(criterion, items, self.patient, self.knowledge).value
 
-    def _items(self, version: int) -> dict[str, Item]:
+    def _items(self, version: int, expression: Expression) -> dict[str, Item]:
+        names = [leaf.item for leaf in leaves(expression) if isinstance(leaf, Leaf)]
         found = {}
-        for row in self.connection.execute(_ITEMS, (version,)):
+        for row in self.connection.execute(_ITEMS, (version, json.dumps(names))):
             values = dict(zip(ITEM_COLUMNS, row, strict=True))
-            item = item_of_row(values | {"concept_name": None}, _NOT_THERE.get)
+            values["concept_name"] = None
+            item = item_of_row(values, _NOT_THERE.get)
             found[item.id] = item
         return found

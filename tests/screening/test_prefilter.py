@@ -15,16 +15,16 @@ import pytest
 
 from commands.knowledge_feed import concept_row
 from harvest.sources import ctgov_record
-from kb.judging import Knowledge
+from kb.judging import Knowledge, needed
 from kb.patient import Event, Measurement, Patient
 from kb.prefilter import Overview, statuses
 from kb.review import make_review, put_review
 from kb.screen import read_trial, screen_trial
-from kb.screen_index import clauses
+from kb.screen_index import clauses, criterion_clauses
 from kb.store import Store
-from nlp.model import AnyOf, Fact, If, Not, expression_from_json
+from nlp.model import AnyOf, Criterion, Fact, If, Leaf, Not, expression_from_json
 from nlp.pipeline import Extractor
-from tests.screening.making import patient
+from tests.screening.making import item, patient
 
 TRIALS, PATIENTS = 150, 40
 
@@ -72,6 +72,12 @@ def people(store: Store) -> list[Patient]:
             measured.append(Measurement(concept, value, unit, uln=uln, day=day))
         for concept in ("hbsag", "hcv_ab", "hiv", "pregnancy_test", "cmv_dna"):
             measured.append(Measurement(concept, result=chance.choice(("positive", "negative"))))
+        if number % 3 == 0:
+            # the members of a collective concept (transaminases), on either side of its limits
+            measured = [one for one in measured if one.concept not in ("alt", "ast")]
+            measured += [
+                Measurement(c, 40 * chance.choice((0.9, 2.9, 5.5)), "U/L", uln=40) for c in ("alt", "ast")
+            ]
         events = tuple(
             Event(name, chance.random() < 0.5) for name in chance.sample(facts, 8 if number % 2 else 0)
         )
@@ -116,6 +122,15 @@ def test_answers_and_reviews_are_not_missed(store: Store, knowledge: Knowledge) 
         connection.execute("DELETE FROM review")
 
 
+def test_percent_of_uln_is_held_as_multiples() -> None:
+    said = item("scr", "<=", 150.0, relative_to="ULN", unit="%")
+    criterion = Criterion("1", "inclusion", "", (0, 0), Leaf("i1"), 1.0)
+    ((literal,),) = criterion_clauses(criterion, {"i1": said})
+    assert (literal.scale, literal.low) == ("ULN", None)
+    assert literal.high == pytest.approx(1.5)
+    assert needed(said) == "<= 150 % of ULN"
+
+
 def test_clauses_of_a_condition_keep_the_common_answer() -> None:
     one, two, three = (Fact(name, (0, 1)) for name in "abc")
     found = clauses(If(one, two, three))
@@ -135,3 +150,20 @@ def test_nothing_of_an_old_version_is_left(db: Path) -> None:
         store.connection.execute("DELETE FROM trial_version")
         for table in ("screen_literal", "screen_fact", "screen_open"):
             assert store.connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_collective_limit_that_every_member_breaks(store: Store, knowledge: Knowledge) -> None:
+    rows = store.connection.execute(
+        "SELECT DISTINCT version_id FROM threshold WHERE concept_id = 'transaminases'"
+    )
+    asked = {row[0] for row in rows}
+    assert len(asked) >= 3
+    broken = [
+        Measurement(concept, 40 * times, "U/L", uln=40) for concept, times in (("alt", 40), ("ast", 30))
+    ]
+    who = patient(*broken, age=(40.0, "a"))
+    fast = overview(store, who, knowledge)
+    assert dict(fast.statuses) == whole(store, who, knowledge)
+    out = {version for version in asked if fast.statuses[version] == "not eligible"}
+    assert out - fast.evaluated, "the index alone rules some out"
+    assert set(fast.distance()) >= out - fast.evaluated
