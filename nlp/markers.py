@@ -23,7 +23,7 @@ LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _SPACE = re.compile(rf"{WS}*")
 # One bullet: a glyph; or a dash, star, "o" that white space (or, for the dash and the star, a letter) follows.
 _BULLET = re.compile(
-    rf"(?:[{GLYPHS}]|\\?[*+\-–—−‐‑](?={WS}|$|[^\W\d_(])|[§Øo](?={WS}{{1,8}}\S)|>(?= )|#{{1,6}}(?= )){WS}*"
+    rf"(?:[{GLYPHS}]|\\?[*+\-–—−‐‑](?={WS}|$|[^\W\d_(])|[§Øo](?={WS}{{1,8}}\S)|>(?= +[^\W\d])|#{{1,6}}(?= )){WS}*"
 )
 _EMPHASIS = re.compile(r"(?:\\?[*_]){2,3}(?=\w)")
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
@@ -265,8 +265,11 @@ def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
     above it, and whose first word would not have fitted on the line before; and only where that
     happens twice or more in lines of one width. Lists whose items start in lower case stay lists.
     """
+    # A text that is longer than a width needs no look at its indentation.
+    if len(entries) < 3 or max(entry.end - entry.start for entry in entries) > _WIDE + 10:
+        return entries
     widths = [_width(raw, entry) for entry in entries]
-    if len(entries) < 3 or max(widths) > _WIDE + 10:
+    if max(widths) > _WIDE + 10:
         return entries
     limit = max(widths)
     wraps = {

@@ -31,6 +31,7 @@ _MEASURES = re.compile(r"\bfunctions?\b|\bvalues?\b|\bparameters?\b|\blaborator|
 _CLAUSE = re.compile(r"\b(?:if|must|should|agrees?|uses?|using|aged?|ages|years)\b", re.IGNORECASE)
 _PAIR = re.compile(r"\b(?:either|both)(?: of the following)?\s*[:：]$", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
+_COMPARISONS = frozenset("<>≤≥=")
 _UNFINISHED = re.compile(r"(?:[;；,，、]|\b(?:and|or|AND|OR|and/or))$")
 
 
@@ -299,6 +300,6 @@ def is_title(text: str, listed: bool = False) -> bool:
         and text[-1] not in ".;,；。，"
         and (listed or text[-1] in ":：" or ":" not in text)
         and text.lower() not in ("or", "and", "and/or")
-        and not any(c in "<>≤≥=" for c in text)
+        and _COMPARISONS.isdisjoint(text)
         and text.count(" ") < 7
     )

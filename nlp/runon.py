@@ -19,15 +19,15 @@ _CANDIDATE = re.compile(
     re.VERBOSE,
 )
 # A bullet in mid-line. Not the dots that also multiply or mark decimals.
-_GLYPH = re.compile(r"(?:(?<=\s)|(?<=[.;:,)]))[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8]\s*(?=\S)")
+_GLYPH = re.compile(r"[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8](?<=[\s.;:,)].)\s*(?=\S)")
 # "older- Males", "relationship.- Males": a dash that lost the line break before it.
 _DASH = re.compile(r"-(?<=[A-Za-z0-9)\]%.;]{2}-)(?<!\bnon-)(?<!\banti-)(?<!\bpre-)(?<!\bpost-)\s(?=[A-Z])")
 _STRONG = ";；。.:：)）】"
 _GLUE = re.compile(r"(?:[;；,，.。:：)）]\s*)?\b(?:and|or|and/or|AND|OR)$")
-# Where a run-on item can start at all: looked for once in a whole text, so it begins with the rare character.
+# Where a run-on item can start at all: looked for once in a whole text, so it begins with one set of rare characters.
 _HINT = re.compile(
-    r"[.)）．、](?:(?<=[\s;；:：,，。.)(（][0-9A-Za-z].)|(?<=[\s;；:：,，。.)(（\\][0-9A-Za-z]\\.)|(?<=[\s;；:：,，。.)(（][0-9ivxIVX]{2}.)"
-    r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.))|[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①]"
+    r"[.)）．、•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①](?:(?<=[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①])|(?<=[\s;；:：,，。.)(（][0-9A-Za-z].)|(?<=[\s;；:：,，。.)(（\\][0-9A-Za-z]\\.)|(?<=[\s;；:：,，。.)(（][0-9ivxIVX]{2}.)"
+    r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.))"
 )
 
 _DEEPEST = 16  # open numberings that are remembered: a bound, so that time stays linear

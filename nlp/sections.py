@@ -45,6 +45,8 @@ _NAMED = re.compile(
     r"(?:\s?(?:,|and|&|or|/|to)\s?(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)\b){0,4}",
     re.IGNORECASE,
 )
+# One of these is in all that the pattern above finds, in lower case.
+_NAMED_STEMS = ("cohort", "arm", "group", "part", "phase", "stud", "strat", "stage", "population", "step")
 # "For the erectile dysfunction group:", "COVID-19 Survivor Group": the words before cohort, group, patients.
 _OWN_NAME = re.compile(
     r"^\W{0,3}(?:(?:additional|specific|key|main|only|for|in|the|our|exclusion from|inclusion in)\s+){0,4}"
@@ -65,7 +67,8 @@ def population(words: str) -> str | None:
     """The population that a heading restricts its part to, or None ("all cohorts" restricts to none)."""
     if not words.strip():
         return None
-    if named := _NAMED.search(words):
+    lower = words.casefold()  # as the pattern folds case
+    if any(stem in lower for stem in _NAMED_STEMS) and (named := _NAMED.search(words)):
         return named[0][0].upper() + named[0][1:]
     pattern, names = _populations()
     groups = {match.lastindex for match in pattern.finditer(words)}
