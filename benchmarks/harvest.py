@@ -7,7 +7,8 @@
    more after the registry's data has moved on by a day with one record in a hundred amended.
 
 Records are made from those in ../shared where it is at hand, else from the project's fixtures: each copy gets
-an id and a title of its own, so that nothing is deduplicated. Memory is the process's own peak.
+an id and a title of its own, so that nothing is deduplicated. Each size is measured in a fresh process:
+"peak MB" is that of the process that imports, "worker MB" that of the largest process beside it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -96,31 +98,40 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def peak_mb() -> float:
-    """The process's peak memory in MB (ru_maxrss is in kB on Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_mb(who: int = resource.RUSAGE_SELF) -> float:
+    """The peak memory of this process, or of the largest of its ended children, in MB (Linux gives kB)."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def measure(path: Path, archive_path: Path, size: int) -> tuple[float, ...]:
+    """Seconds of json.loads, of the import and of its repetition, CPU seconds of the import, both peaks."""
+    before = bare_loads(path)
+    used = cpu_seconds()
+    seconds, new = timed_import(path, archive_path)
+    used = cpu_seconds() - used
+    assert new == size, f"{new} of {size} were new"
+    after = bare_loads(path)
+    again, none = timed_import(path, archive_path)
+    assert none == 0
+    return (before + after) / 2, seconds, again, used, peak_mb(), peak_mb(resource.RUSAGE_CHILDREN)
 
 
 def bulk(folder: Path, count: int) -> None:
     """Parts 1 and 2 at a tenth, a third and the whole of ``count``."""
     print(
-        f"{'records':>9} {'MB':>7} {'loads s':>8} {'import s':>9} {'ratio':>6} {'cpu s':>6} {'rec/s':>7} {'again s':>8} {'peak MB':>8}"
+        f"{'records':>9} {'MB':>7} {'loads s':>8} {'import s':>9} {'ratio':>6} {'cpu s':>6} {'rec/s':>7}"
+        f" {'again s':>8} {'peak MB':>8} {'worker MB':>9}"
     )
     for size in sorted({max(1, count // 100), max(1, count // 10), count}):
         path, archive_path = folder / "records.jsonl", folder / f"{size}.sqlite"
         total = write_records(path, size)
-        before = bare_loads(path)
-        used = cpu_seconds()
-        seconds, new = timed_import(path, archive_path)
-        used = cpu_seconds() - used
-        after = bare_loads(path)
-        assert new == size, f"{new} of {size} were new"
-        again, none = timed_import(path, archive_path)
-        assert none == 0
-        loads = (before + after) / 2
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            loads, seconds, again, used, peak, worker = pool.submit(
+                measure, path, archive_path, size
+            ).result()
         print(
             f"{size:>9} {total / 1e6:>7.0f} {loads:>8.1f} {seconds:>9.1f} {loads / seconds:>6.2f}"
-            f" {used:>6.1f} {size / seconds:>7.0f} {again:>8.1f} {peak_mb():>8.0f}",
+            f" {used:>6.1f} {size / seconds:>7.0f} {again:>8.1f} {peak:>8.0f} {worker:>9.0f}",
             flush=True,
         )
         archive_path.unlink()

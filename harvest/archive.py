@@ -48,6 +48,13 @@ BUSY_SECONDS = 5.0
 # SQLite's own 2 MB are soon too small for the index of hashes, into which each record falls anywhere.
 WRITER_CACHE_KB = 32 * 1024
 
+# Which bytes of a file gave which record, so that a file imported again need not be read again. It can be
+# lost without harm, and archives from before there was one get it when they are next written.
+PIECE_TABLE = (
+    "CREATE TABLE IF NOT EXISTS piece (digest BLOB PRIMARY KEY, record INTEGER NOT NULL REFERENCES record (id))"
+    " STRICT, WITHOUT ROWID"
+)
+
 Outcome = Literal["new", "changed", "drifted", "unchanged", "vanished", "left", "missing", "older"]
 Origin = Literal["search", "fetch", "import", "history"]
 
@@ -82,6 +89,7 @@ class Archive:
                 if write:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = NORMAL")
+                    connection.execute(PIECE_TABLE)
                     connection.execute(f"PRAGMA cache_size = {-WRITER_CACHE_KB}")
             except BaseException:
                 connection.close()
@@ -93,6 +101,8 @@ class Archive:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if tables == 0 and write:
+            # A compressed record has about 5 kB.
+            self.connection.execute("PRAGMA page_size = 8192")
             schema = files("harvest").joinpath("schema.sql").read_text("utf-8")
             self.connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
         elif application != APPLICATION_ID:
@@ -148,7 +158,9 @@ class Archive:
         head = self.head(raw.source, raw.source_id)
         same = head is not None and (head.version, head.rest) == (prepared.version, prepared.rest)
         if head is not None and same and origin != "history":
-            self._seen(head, raw.fetched_at, data_version, prepared.validators, run)
+            # A file says nothing of what the registry has now, unless it was thought to have nothing.
+            if origin != "import" or head.vanished_at is not None:
+                self._seen(head, raw.fetched_at, data_version, prepared.validators, run)
             return "unchanged" if head.vanished_at is None else "changed"
         record = (None if head is None else self._known(prepared)) or self._append(prepared, run, origin)
         if registry_version is not None:
@@ -231,6 +243,27 @@ class Archive:
             "INSERT INTO head_log (at, source, source_id, record, run) VALUES (?, ?, ?, ?, ?)",
             (at, source, source_id, record, run),
         )
+
+    def put_piece(self, digest: bytes, source: str, source_id: str) -> None:
+        """Note that a document of this digest gave the record that stands for a trial now."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO piece SELECT ?, record FROM head WHERE source = ? AND source_id = ?",
+            (digest, source, source_id),
+        )
+
+    def known_piece(self, digest: bytes) -> tuple[str, str | None] | None:
+        """The trial's id, and the date of the data, of the record that a document of this digest gave.
+
+        None where there was no such document, or its record does not stand for the trial now: then the
+        document must be put like any other.
+        """
+        row = self.connection.execute(
+            "SELECT record.source_id, record.data_timestamp FROM piece"
+            " JOIN record ON record.id = piece.record JOIN head USING (source, source_id)"
+            " WHERE piece.digest = ? AND head.record = record.id AND head.vanished_at IS NULL",
+            (digest,),
+        ).fetchone()
+        return None if row is None else (str(row[0]), row[1])
 
     def mark_vanished(self, source: str, source_id: str, at: str, run: int) -> bool:
         """Note that the registry no longer has a trial; its records stay. False where that was known."""

@@ -6,6 +6,7 @@ Everything is streamed: one record is in memory at a time. What a name inside a 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from typing import IO, Any, cast
 
 from harvest import run_log
 from harvest.archive import Archive
+from harvest.archive import Outcome as PutOutcome
 from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
@@ -166,9 +168,10 @@ def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prep
     if piece.is_html:
         yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
         return
+    now = utc_now()
     for where, record in records(piece):
         try:
-            prepared = ctgov_record.prepare(record, where=where, keep_contacts=keep_contacts)
+            prepared = ctgov_record.prepare(record, where=where, fetched_at=now, keep_contacts=keep_contacts)
         except InvalidTrialId as error:
             raise UnexpectedShape(f"{where}: {error}", piece.body, where) from error
         yield prepared
@@ -187,24 +190,51 @@ def prepare_batch(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
     return outcomes
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A piece, the digest under which the archive remembers it, and whether it does."""
+
+    piece: Piece
+    digest: bytes
+    known: bool
+
+
+def _unknown(batch: Sequence[Document]) -> list[Piece]:
+    """What of a batch must be read."""
+    return [document.piece for document in batch if not document.known]
+
+
 def _prepared(
-    batches: Iterator[list[Piece]], size: int, keep_contacts: bool
-) -> Generator[tuple[list[Piece], list[Outcome]], None, None]:
-    """Each batch with its outcomes: in this process, or, for a large import on several cores, beside it."""
+    batches: Iterator[list[Document]], size: int, keep_contacts: bool
+) -> Generator[tuple[list[Document], list[Outcome]], None, None]:
+    """Each batch with the outcomes of its unknown documents: in this process, or, for a large import on
+    several cores, beside it."""
     workers = (os.cpu_count() or 1) if size >= PARALLEL_BYTES else 1
+    work = partial(prepare_batch, keep_contacts=keep_contacts)
     if workers > 1:
-        yield from in_order(batches, partial(prepare_batch, keep_contacts=keep_contacts), workers)
+        yield from in_order(batches, _unknown, work, workers)
     else:
         for batch in batches:
-            yield batch, prepare_batch(batch, keep_contacts)
+            yield batch, work(_unknown(batch))
 
 
-def _batches(path: Path) -> Iterator[list[Piece]]:
+def intake_digest(keep_contacts: bool) -> bytes:
+    """What, beside its bytes, decides what becomes of a document: this room's own code, and the option."""
+    total = hashlib.sha256(b"contacts" if keep_contacts else b"")
+    for each in sorted(Path(__file__).parent.rglob("*.py")):
+        total.update(each.read_bytes())
+    return total.digest()
+
+
+def _batches(archive: Archive, path: Path, salt: bytes) -> Iterator[list[Document]]:
     """The documents in batches of at most BATCH documents and BATCH_BYTES."""
-    batch: list[Piece] = []
+    batch: list[Document] = []
     held = 0
     for piece in pieces(path):
-        batch.append(piece)
+        digest = hashlib.sha256(salt + (b"html" if piece.is_html else b"json"))
+        digest.update(piece.body)
+        key = digest.digest()
+        batch.append(Document(piece, key, archive.known_piece(key) is not None))
         held += len(piece.body)
         if len(batch) >= BATCH or held >= BATCH_BYTES:
             yield batch
@@ -228,14 +258,15 @@ def import_path(
     run = run_log.begin(
         archive, "import", "files", f"import:{path.name}", {"path": path.name}, utc_now(), None
     )
-    importer = _Importer(archive, run)
+    importer = _Importer(archive, run, keep_contacts)
+    batches = _batches(archive, path, intake_digest(keep_contacts))
     size = path.stat().st_size if path.is_file() else 0
     try:
-        with closing(_prepared(_batches(path), size, keep_contacts)) as prepared:
+        with closing(_prepared(batches, size, keep_contacts)) as prepared:
             for batch, outcomes in prepared:
-                importer.store(outcomes)
+                importer.store(batch, outcomes)
                 if progress is not None:
-                    progress(batch[-1].position, batch[-1].size)
+                    progress(batch[-1].piece.position, batch[-1].piece.size)
         if not importer.stored:
             raise importer.first_problem or UnreadableFile(f"{path}: no record in it")
     except HarvestError as error:
@@ -248,28 +279,43 @@ def import_path(
 class _Importer:
     """One import: stores batches, counts what they were, remembers what was no trial."""
 
-    def __init__(self, archive: Archive, run: int) -> None:
+    def __init__(self, archive: Archive, run: int, keep_contacts: bool) -> None:
         self.archive = archive
         self.run = run
+        self.keep_contacts = keep_contacts
         self.stored = 0
         self.data_version: str | None = None
         self.problems: list[str] = []
         self.first_problem: Exception | None = None
 
-    def store(self, outcomes: Sequence[Outcome]) -> None:
-        """Store the records of some documents in one transaction."""
+    def store(self, batch: Sequence[Document], outcomes: Sequence[Outcome]) -> None:
+        """Store a batch in one transaction; ``outcomes`` are those of its unknown documents, in order."""
+        made = iter(outcomes)
         with self.archive.transaction():
-            for made, error in outcomes:
-                for record in made:
-                    outcome = self.archive.put(record, run=self.run, origin="import")
-                    run_log.note(self.archive, self.run, record.raw.source_id, outcome)
-                    self.stored += 1
-                    stamp = record.raw.data_timestamp
-                    self.data_version = max(self.data_version or "", stamp or "") or None
-                if error is not None:
-                    self.problems.append(str(error))
-                    self.first_problem = self.first_problem or error
+            for document in batch:
+                if not document.known:
+                    self._put(document, *next(made))
+                # Asked again: a document before it may have put another record in the place of its own.
+                elif seen := self.archive.known_piece(document.digest):
+                    self._note(seen[0], "unchanged", seen[1])
+                else:
+                    self._put(document, *prepare_batch([document.piece], self.keep_contacts)[0])
         reach("refresh.after_page")
+
+    def _put(self, document: Document, made: Sequence[Storable], error: Exception | None) -> None:
+        for record in made:
+            outcome = self.archive.put(record, run=self.run, origin="import")
+            self._note(record.raw.source_id, outcome, record.raw.data_timestamp)
+            if len(made) == 1 and error is None and outcome != "older":
+                self.archive.put_piece(document.digest, record.raw.source, record.raw.source_id)
+        if error is not None:
+            self.problems.append(str(error))
+            self.first_problem = self.first_problem or error
+
+    def _note(self, source_id: str, outcome: PutOutcome, stamp: str | None) -> None:
+        run_log.note(self.archive, self.run, source_id, outcome)
+        self.stored += 1
+        self.data_version = max(self.data_version or "", stamp or "") or None
 
     def finish(self) -> Report:
         """End the run and report it."""

@@ -108,27 +108,17 @@ def decode(body: bytes, where: str) -> Any:
 def canonical_record(record: Mapping[str, Any]) -> tuple[bytes, str, str]:
     """``(body, version, rest)`` of a v2 record from which contacts were already removed.
 
-    Each module is encoded once: its bytes go into the body and into one of the two hashes.
+    Raises UnexpectedShape for what is nested too deeply.
     """
-    version, rest = hashlib.sha256(), hashlib.sha256()
-    parts: list[bytes] = []
-    for key in sorted(record):
-        value = record[key]
-        if key in ("protocolSection", "derivedSection") and isinstance(value, dict):
-            modules: list[bytes] = []
-            for name in sorted(value):
-                piece = encode(name) + b":" + encode(value[name])
-                modules.append(piece)
-                if key == "protocolSection" and name not in UNVERSIONED_MODULES:
-                    version.update(piece + b"\n")
-                elif name != "miscInfoModule":
-                    rest.update(piece + b"\n")
-            parts.append(encode(key) + b":{" + b",".join(modules) + b"}")
-        else:
-            piece = encode(key) + b":" + encode(value)
-            rest.update(piece + b"\n")
-            parts.append(piece)
-    return b"{" + b",".join(parts) + b"}", version.hexdigest(), rest.hexdigest()
+    versioned: dict[str, Any] = {}
+    rest = dict(record)
+    protocol, derived = record.get("protocolSection"), record.get("derivedSection")
+    if isinstance(protocol, dict):
+        versioned = {name: module for name, module in protocol.items() if name not in UNVERSIONED_MODULES}
+        rest["protocolSection"] = {name: protocol[name] for name in UNVERSIONED_MODULES & protocol.keys()}
+    if isinstance(derived, dict):
+        rest["derivedSection"] = {name: derived[name] for name in derived if name != "miscInfoModule"}
+    return encode(record), sha256(encode(versioned)), sha256(encode(rest))
 
 
 def file_sha256(path: Path) -> str:

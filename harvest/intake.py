@@ -22,6 +22,7 @@ from harvest.model import RawRecord
 from harvest.sources.base import Prepared, Storable
 
 Given = TypeVar("Given")
+Sent = TypeVar("Sent")
 Made = TypeVar("Made")
 
 # Seconds after which a worker notices that its parent is gone.
@@ -54,11 +55,11 @@ def packed(prepared: Prepared) -> Packed:
 
 
 def in_order(
-    batches: Iterable[Given], work: Callable[[Given], Made], workers: int
+    batches: Iterable[Given], send: Callable[[Given], Sent], work: Callable[[Sent], Made], workers: int
 ) -> Iterator[tuple[Given, Made]]:
     """Each batch with its result, in order; at most two batches a worker are under way.
 
-    Raises what ``work`` raises. ``work`` must be a module's function, and everything it takes and gives
+    ``send`` gives what of a batch a worker gets. Raises what ``work`` raises. ``work`` must be a module's function, and everything it takes and gives
     must be picklable.
     """
     # spawn, not fork: a forked worker would inherit open database files and locks.
@@ -69,7 +70,7 @@ def in_order(
         under_way: deque[tuple[Given, Future[Made]]] = deque()
         try:
             for batch in batches:
-                under_way.append((batch, pool.submit(work, batch)))
+                under_way.append((batch, pool.submit(work, send(batch))))
                 if len(under_way) >= 2 * workers:
                     done, future = under_way.popleft()
                     yield done, future.result()

@@ -67,6 +67,68 @@ def test_importing_again_is_a_no_op(archive: Archive, forms: dict[str, Path]) ->
     assert state_of(archive) == before
 
 
+def test_a_known_line_is_not_read_again(
+    archive: Archive, forms: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_path(archive, forms["a.jsonl"])
+    read: list[str] = []
+    plain = bulk.prepare_piece
+
+    def watched(piece: bulk.Piece, *, keep_contacts: bool = False) -> Iterator[Any]:
+        read.append(piece.where)
+        return plain(piece, keep_contacts=keep_contacts)
+
+    monkeypatch.setattr(bulk, "prepare_piece", watched)
+    forms["a.jsonl"].write_bytes(lines([*RECORDS, sample(9)]))
+    report = import_path(archive, forms["a.jsonl"])
+    assert (report.new, report.unchanged) == ((sample_id(9),), 7)
+    assert read == [f"{forms['a.jsonl']} line 8"]
+
+
+def test_a_known_line_whose_record_was_replaced_or_vanished_counts_anew(
+    archive: Archive, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_bytes(lines([sample(1), sample(2)]))
+    second.write_bytes(lines([sample(1, platelets=75)]))
+    import_path(archive, first)
+    assert import_path(archive, second).changed == (sample_id(1),)
+    with archive.transaction():
+        archive.mark_vanished("ctgov", sample_id(2), "2026-03-03T00:00:00Z", 1)
+    assert import_path(archive, first).changed == (sample_id(1), sample_id(2))
+    head = archive.head("ctgov", sample_id(1))
+    assert head is not None
+    assert head.record == 1
+
+
+def test_a_known_line_behind_another_content_of_its_trial(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines([sample(1)]))
+    import_path(archive, path)
+    path.write_bytes(lines([sample(1, platelets=75), sample(1)]))
+    import_path(archive, path)
+    head = archive.head("ctgov", sample_id(1))
+    assert head is not None
+    assert head.record == 1
+
+
+def test_contacts_that_are_asked_for_later_are_taken(archive: Archive, forms: dict[str, Path]) -> None:
+    import_path(archive, forms["a.jsonl"])
+    report = import_path(archive, forms["a.jsonl"], keep_contacts=True)
+    assert report.unchanged == 0
+    assert b"Ada Example" in archive.latest("ctgov", sample_id(1)).body
+
+
+def test_a_file_does_not_say_what_the_registry_has_now(archive: Archive, forms: dict[str, Path]) -> None:
+    import_path(archive, forms["a.jsonl"])
+    with archive.transaction():
+        archive.touch("ctgov", sample_id(1), "2026-03-03T00:00:00Z", "2026-03-03")
+    import_path(archive, forms["list.json"])
+    head = archive.head("ctgov", sample_id(1))
+    assert head is not None
+    assert head.seen_data == "2026-03-03"
+
+
 def test_no_contact_is_stored(archive: Archive, forms: dict[str, Path]) -> None:
     import_path(archive, forms["a.zip"])
     bodies = [archive.raw(head.record).body for head in archive.heads()]
