@@ -60,7 +60,7 @@ def _rebuild_problems(output: Output, archive: Archive) -> list[str]:
         with Store.open(copy) as store:
             if store.meta("vocabulary") != reading.vocabulary:
                 return [
-                    "was read with another vocabulary: 'trialkb rebuild --preview' shows which thresholds move"
+                    "was read with another vocabulary or other rules: 'trialkb rebuild --preview' shows which thresholds move"
                 ]
         before = content_digest(copy)
         rebuild(copy, trial_records(archive), reading)

@@ -75,7 +75,7 @@ def catch_up(
     with Store.open(db, "write", purpose="reading the archive") as store:
         if store.meta("vocabulary") not in ("", reading.vocabulary):
             raise CommandError(
-                f"what was fetched is stored, but {db} was read with another vocabulary: 'trialkb rebuild --preview'"
+                f"what was fetched is stored, but {db} was read with another vocabulary or other rules: 'trialkb rebuild --preview'"
                 " shows which thresholds move, 'trialkb rebuild' accepts it and reads what is new",
                 EXIT_INCOMPLETE,
             )
