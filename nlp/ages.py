@@ -99,6 +99,8 @@ class AgeReading(Reading):
             steps += 1
         if at >= 0 and at < floor and self.before is not None and self.before[2] == "Age":
             between = codes[self.before[0].last : value.first]
+            if value.unit is None and "|" not in between:
+                return None  # "... up to the age of 50 years and >= 4 for those above"
             if all(code in "&|,fc(hgnbr" for code in between):
                 return at
         return None

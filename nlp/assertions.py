@@ -116,8 +116,12 @@ class Asserter(Limits):
                     kept and not kept[-1].atoms and not kept[-1].brackets and piece.join in ("and", "comma")
                 ):
                     piece = kept.pop()
-            elif piece.measured and matcher("assay").find(self.lower[piece.start : piece.end]):
-                self._role_of(piece.atoms, "definition")
+            elif piece.measured and (assay := matcher("assay").find(self.lower[piece.start : piece.end])):
+                # what stands before the cue is the demand itself: "a negative test with a sensitivity of ..."
+                cue = piece.start + assay[0][0]
+                self._role_of([atom for atom in piece.atoms if atom.start >= cue], "definition")
+                if any(atom.start < cue for atom in piece.atoms):
+                    kept.append(piece)
             elif "allowance" in kinds and piece.part == "main" and len(pieces) > 1 and not piece.measured:
                 if any(other.measured for other in pieces if other.part == "main"):
                     continue

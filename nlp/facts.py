@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from nlp.clauses import Join, lost_stop, structure
-from nlp.cues import CueMatcher, matcher, slugs, words_of
+from nlp.cues import CueMatcher, matcher, slugs
 from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
@@ -174,17 +174,16 @@ def slug(lower: str) -> str | None:
     known = slugs().get(lower)
     if known is not None:
         return known
-    if not _topic_hint().search(lower) or _NEGATIVE.search(lower):
+    if not _topics().may_find(lower) or _NEGATIVE.search(lower):
         return None
-    for start, end, _ in matcher("topic").find(lower):
+    for start, end, _ in _topics().find(lower):
         return slugs()[" ".join(lower[start:end].split())]
     return None
 
 
 @cache
-def _topic_hint() -> re.Pattern[str]:
-    """Finds the first words of the topics, without care for word boundaries."""
-    return re.compile("|".join(sorted({re.escape(word.split()[0]) for word in words_of("topic")})))
+def _topics() -> CueMatcher:
+    return matcher("topic")
 
 
 def fact(

@@ -27,6 +27,10 @@ _EITHER = re.compile(r"\bor\b")
 _BOTH = re.compile(r"\band\b|&")
 
 
+DEEPEST_BRACKET = 40
+"""How many brackets within brackets are read; no criterion written by a person nests deeper than a few."""
+
+
 class Limits(Phrases):
     """What the items of one criterion demand, with their brackets: conditions, alternatives, definitions."""
 
@@ -144,14 +148,22 @@ class Limits(Phrases):
         """Thresholds in brackets: a condition, a limit under a condition, an alternative, a definition."""
         low, high = self._within(bracket)
         close = self.tokens[bracket.mate]
+        if self.depth >= DEEPEST_BRACKET:
+            expressions.append(
+                Unread((bracket.start, close.end), "brackets within brackets, too deep to follow")
+            )
+            used += [index for token in self.tokens[low:high] for index in token.drafts]
+            return
         if matcher("assay").find(self.lower[bracket.end : close.start]):
             self.set_role(low, high, "definition")
             return
         if self._allowed_in_bracket(bracket, clause, extra):
             return
         parts: list[Clause] = []
+        self.depth += 1
         for piece in clauses.statements(self.tokens, low, high, bracket.end, close.start):
             parts += self.clauses(*piece)
+        self.depth -= 1
         if not parts:
             return
         if self._demand_in_exclusion(parts):

@@ -259,7 +259,13 @@ class Linker:
             return []
         at = outer[-1] + 2
         alone = self.codes[at - 1 : at + 2] == "(k)" and at in inner
-        return [at] if alone and self.resolve(at, None, None) != self.resolve(outer[-1], None, None) else []
+        if not alone:
+            return []
+        said, meant = self.resolve(outer[-1], None, None), self.resolve(at, None, None)
+        if meant is None or meant == said or self.vocabulary.concepts[meant].members:
+            return []
+        known = self.vocabulary.concepts.get(said or "")
+        return [at] if known is None or known.broader != meant else []
 
     def _named(self, first: int, last: int) -> tuple[list[int], list[int]]:
         """The concepts of a phrase: those outside brackets, and those inside ("(ALT)")."""

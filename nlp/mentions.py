@@ -269,7 +269,7 @@ class _Layout:
     def _goes_on(self, at: int) -> bool:
         """Whether "or more", "and younger" goes on to another bound: "than 80", "or equal", "5"."""
         word = self.words[at].lower()
-        return word in ("than", "then", "that") or word[0].isdigit()
+        return word in ("than", "then", "that", "the", "age") or word[0].isdigit()
 
     def _conjunction(self, at: int) -> int:
         """Only the "or", "and" of such words; what follows is read by itself."""
@@ -471,7 +471,22 @@ class _Layout:
             self._emit("r" if self.words[at + 1][0].isdigit() else "w", at, at + 1)
             return at + 1
         self._emit(_PUNCTUATION.get(word, "w"), at, at + 1)
+        if word == ")" and self.codes[-2:-1] == ["0"]:
+            return self._unit_behind_bracket(at + 1)
         return at + 1
+
+    def _unit_behind_bracket(self, at: int) -> int:
+        """ "(16-24) weeks": the unit of the numbers in brackets."""
+        unit = self.match_unit(self.text, self.ends[at - 1])
+        if unit is None or unit.ucum is None or unit.start - self.ends[at - 1] > 1:
+            return at
+        self.codes.append("u")
+        self.out.starts.append(unit.start)
+        self.out.ends.append(unit.end)
+        self.out.values.append(unit)
+        while at < len(self.words) and self.starts[at] < unit.end:
+            at += 1
+        return at
 
 
 def _three_decimals(token: str) -> float | None:

@@ -51,6 +51,7 @@ class Phrases(ABC):
         self.drafts = drafts
         self.section = section
         self.tokens = clauses.tokens(text, self.lower, clauses.atoms(text, drafts))
+        self.depth = 0
         self.governing: list[int] = []
         self.hanging: list[Expression] = []
         self.demands: list[tuple[Expression, Expression]] = []

@@ -32,7 +32,11 @@ class ResultReader:
         if "q" not in codes:
             return []
         found: list[Draft] = []
-        taken = {draft.concept_start for draft in thresholds if draft.concept_start >= 0}
+        taken = {  # a window beside a test does not say its result
+            draft.concept_start
+            for draft in thresholds
+            if draft.concept_start >= 0 and draft.entity_type != "Temporal"
+        }
         at = -1
         floor = 0
         while True:

@@ -112,6 +112,8 @@ def pair(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
         return None
     (at_a, (a,)), (at_b, (b,)) = parts.numbers
     unit_a, unit_b = _unit_after(parts, at_a), _unit_after(parts, at_b)
+    if unit_b is None and parts.units and parts.units[-1][0] == at_b + 2:
+        unit_b = parts.units[-1][1]  # "(16-24) weeks"
     before_a = [op for at, op in parts.comparators if at < at_a]
     before_b = [op for at, op in parts.comparators if at_a < at < at_b]
     if rule.id == "range" and before_a == ["="]:
@@ -375,6 +377,8 @@ def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Va
     before = [op for place, op in parts.comparators if place < at]
     if len(numbers) != 1 or (before and before[0][0] not in ("=", after[0])):
         return None
+    if before and before[0] != "=" and before[0] != after:
+        return None  # "less than 18 years old or under guardianship"
     value = _bounded(Value(rule.id, first, last, ""), after, numbers[0])
     value.unit = _unit_after(parts, at) or (parts.units[-1][1] if parts.units else None)
     return [value]

@@ -228,3 +228,25 @@ def test_a_limit_under_a_condition_belongs_to_the_test_before_it() -> None:
 def test_a_collective_name_that_lists_its_members_is_one_item_each() -> None:
     found = items("AST and ALT below 2 times the upper limit of normal")
     assert sorted(short(item) for item in found) == ["alt < 2 ULN", "ast < 2 ULN"]
+
+
+def test_a_negative_test_keeps_its_demand_beside_the_assays_sensitivity() -> None:
+    found = items("a negative serum pregnancy test (minimum sensitivity 25 IU/L) within 72 hours")
+    assert ("pregnancy_test", "negative", "requirement") in [(i.concept, i.comparator, i.role) for i in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("> 18 years old", "age > 18 a"),
+        ("less than 18 years old or under guardianship", "age < 18 a"),
+        ("pregnant women between (16-24) weeks of gestation", "gestation range 16/24 wk"),
+    ],
+)
+def test_signs_that_look_like_something_else(text: str, reads: str) -> None:
+    assert [short(item) for item in items(text)] == [reads]
+
+
+def test_brackets_nested_without_end_are_read_in_bounded_depth() -> None:
+    found = extractor().extract("(" * 3000 + "ALT <= 3 x ULN" + ")" * 3000, "inclusion")
+    assert [short(item) for item in found.items] == ["alt <= 3 ULN"]
