@@ -69,10 +69,11 @@ def _reading_line(number: int, limit: Limit) -> str:
     known = limit.concept or "concept not in the vocabulary"
     side = " [turned: the text names what is excluded]" if limit.turned else ""
     flags = f" flags: {', '.join(limit.evidence.flags)}" if limit.evidence.flags else ""
+    review = f" · review: {limit.evidence.review}" if limit.evidence.review else ""
     start, end = limit.evidence.span
     return (
         f"[{number}] {limit.concept_name} {limit_words(limit)}{role}{side} · {known} · rule {limit.evidence.rule}"
-        f" · characters {start}-{end}{flags}"
+        f" · characters {start}-{end}{flags}{review}"
     )
 
 

@@ -16,7 +16,8 @@ SIDES: tuple[Side, Side] = ("min", "max")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a limit was read: the trial's criterion, its exact words, and the span in the raw text."""
+    """Where a limit was read: the trial's criterion, its exact words, and the span in the raw text;
+    ``review`` is what a reviewer decided on it, by whom and when."""
 
     trial: str
     section: str
@@ -26,6 +27,7 @@ class Evidence:
     span: tuple[int, int]
     rule: str
     flags: tuple[str, ...] = ()
+    review: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

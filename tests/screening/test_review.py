@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from kb.build import Reading, TrialRecord, rebuild
+from kb.compare import compare
 from kb.patient import Measurement
 from kb.review import ReviewInvalid, Verdict, all_reviews, make_review, put_review, reviewed, undo_review
 from kb.review_files import export_rows, gold_failures, gold_rows, gold_rows_of, import_rows
 from kb.review_queue import queue, trials_with
 from kb.screen import read_trial, screen_trial
+from kb.show import show
 from kb.store import Store
 from nlp.model import Extraction, Item
 from tests.kb.samples import CONCEPTS, platelets_trial
@@ -219,3 +221,21 @@ def test_queue_counts_a_line_once_and_leaves_out_what_is_reviewed(db: Path) -> N
         assert queue(store.connection, versions=[store.version_id("NCT99000003")]) == []
         decide(store, "correct")
         assert queue(store.connection) == []
+
+
+def test_show_and_compare_answer_as_the_reviewer_decided(store: Store) -> None:
+    before = show(store, "NCT99000002").criteria[0].limits[0]
+    assert (before.min_value, before.evidence.review) == (50, None)
+    decide(store, "corrected", {"low": 80})
+    after = show(store, "NCT99000002").criteria[0].limits[0]
+    assert (after.min_value, after.scale, after.words()) == (80, "absolute", "≥ 80 10*9/L")
+    assert str(after.evidence.review).startswith("corrected by ann, 20")
+    rows = compare(store, ["NCT99000002", "NCT99000003"], ["plt"]).rows
+    assert [limit.min_value for cell in rows[0].cells for limit in cell] == [80, 75]
+    decide(store, "wrong")
+    gone = show(store, "NCT99000002").criteria[0].limits[0]
+    assert not gone.comparable
+    assert str(gone.evidence.review).startswith("rejected by ann")
+    decide(store, "correct")
+    kept = show(store, "NCT99000002").criteria[0].limits[0]
+    assert (kept.min_value, str(kept.evidence.review)[:15]) == (50, "accepted by ann")
