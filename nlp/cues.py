@@ -136,6 +136,7 @@ class CueMatcher:
         # A set as the first thing in the pattern lets the search skip from word start to word start.
         self._inside = re.compile(r"[\s(\[,;:/\-.\"'](" + body + ")")
         self._here = re.compile(body)
+        self._hint = re.compile("|".join(sorted({re.escape(word.split()[0]) for word in self.effects})))
 
     def find(self, lower: str) -> list[tuple[int, int, str]]:
         """(start, end, effect) of every cue, none inside another."""
@@ -146,6 +147,10 @@ class CueMatcher:
             end = match.end() - 1
             found.append((end - len(phrase), end, effects.get(phrase) or self.effect(phrase)))
         return found
+
+    def may_find(self, lower: str) -> bool:
+        """False only where no cue stands in any part of the text: a cheap question before many searches."""
+        return self._hint.search(lower) is not None
 
     def at(self, lower: str, start: int, end: int) -> tuple[int, str] | None:
         """(end, effect) of the longest cue that begins at ``start``, or None."""
