@@ -93,11 +93,15 @@ def patients_of(path: Path, as_of: str | None) -> tuple[Patient, ...]:
         raise CommandError(f"{path} is not UTF-8 text (byte {error.start})") from error
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}") from error
+    return read_patients(text, path.name, catalogue(), day_of(as_of))
+
+
+def day_of(as_of: str | None) -> date:
+    """The day of screening as given (YYYY-MM-DD), else today. Raises CommandError."""
     try:
-        today = date.fromisoformat(as_of) if as_of else date.today()
+        return date.fromisoformat(as_of) if as_of else date.today()
     except ValueError as error:
         raise CommandError(f"{as_of!r} is no day: write YYYY-MM-DD") from error
-    return read_patients(text, path.name, catalogue(), today)
 
 
 def chosen_versions(store: Store, output: Output, trials: Sequence[str], subject: str | None) -> list[int]:

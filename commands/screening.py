@@ -250,15 +250,22 @@ def _data(
 @click.option("--cohort", "path", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A CSV or Parquet file, one row a patient; see docs/screening.md for its columns.")  # fmt: skip
 @click.option(
+    "--as-of",
+    metavar="DATE",
+    help="The day of screening (YYYY-MM-DD) where no column as_of says it; default: today.",
+)
+@click.option(
     "-n", "--limit", default=15, show_default=True, type=click.IntRange(min=1), help="How many rows to show."
 )
 @output_options
-def whatif(trial_id: str, changes: tuple[str, ...], path: Path, limit: int, output: Output) -> None:
+def whatif(
+    trial_id: str, changes: tuple[str, ...], path: Path, as_of: str | None, limit: int, output: Output
+) -> None:
     """Count how many of a cohort's patients a changed threshold would let in, and what keeps most people out.
 
     Example: trialkb whatif NCT06886919 --set "platelets >= 30 10*9/L" --cohort labs.csv
     """
-    from commands.patient_files import catalogue, knowledge, vocabulary
+    from commands.patient_files import catalogue, day_of, knowledge, vocabulary
     from kb.cohort import open_cohort
     from kb.screen import read_trial
     from kb.store import Store
@@ -270,7 +277,7 @@ def whatif(trial_id: str, changes: tuple[str, ...], path: Path, limit: int, outp
         trial = read_trial(store.connection, store.version_id(trial_id))
         stamp = store.data_timestamp()
     wanted = [parse_change(text, trial, names, known) for text in changes]
-    found = what_if(trial, wanted, open_cohort(path, names, units), known)
+    found = what_if(trial, wanted, open_cohort(path, names, units), known, day_of(as_of))
     provenance = Provenance((trial.source,), stamp, (trial.trial,) if trial.synthetic else (), (NOTICE,))
     output.emit(asdict(found), *_whatif_tables(found, limit), provenance=provenance)
 

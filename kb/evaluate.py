@@ -8,7 +8,7 @@ the remaining parts decide; where nothing remains the criterion puts no demand o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kb.judging import Knowledge, Verdict
@@ -46,11 +46,15 @@ class Answer:
     applies: bool = True
 
 
-_DROPPED = Answer(None, (), applies=False)
+DROPPED = Answer(None, (), applies=False)
+"""The answer of what is not about the patient."""
+
+Judged = Callable[[Leaf | Fact | Unread, bool], Answer]
+"""What a leaf answers; the flag says whether it stands under an odd number of ``not``."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class Judge:
     """One patient before one set of items; ``text`` is the raw text that spans point into."""
 
     items: Mapping[str, Item]
@@ -58,7 +62,8 @@ class _Judge:
     knowledge: Knowledge
     text: str
 
-    def leaf(self, expression: Leaf | Fact | Unread, excluded: bool) -> Answer:
+    def __call__(self, expression: Leaf | Fact | Unread, excluded: bool) -> Answer:
+        """The leaf's answer."""
         match expression:
             case Fact(_, span):
                 verdict = judge_fact(expression, self.patient, self.knowledge)
@@ -73,7 +78,7 @@ class _Judge:
                     span = (min(span[0], item.concept_span[0]), max(span[1], item.concept_span[1]))
                 about = applies(item.population, self.patient)
                 if about is False:
-                    return _DROPPED
+                    return DROPPED
                 verdict = self._item(item)
                 if about is None:
                     why = f"it is not known whether '{item.population}' means this patient; {verdict.why}"
@@ -95,42 +100,45 @@ class _Judge:
             return Verdict(answer, f"'{quoted}': answered {'yes' if answer else 'no'} by the caller", quoted)
         return Verdict(None, f"not understood ({why}): '{quoted}'", quoted or None)
 
-    def evaluate(self, expression: Expression, excluded: bool = False) -> Answer:
-        match expression:
-            case All(parts):
-                return _combine([self.evaluate(part, excluded) for part in parts], decisive=False)
-            case AnyOf(parts):
-                return _combine([self.evaluate(part, excluded) for part in parts], decisive=True)
-            case Not(part):
-                inner = self.evaluate(part, not excluded)
-                value = None if inner.value is None else not inner.value
-                return Answer(value, inner.findings, inner.applies)
-            case If():
-                return self._branch(expression, excluded)
-            case Leaf() | Fact() | Unread():
-                return self.leaf(expression, excluded)
 
-    def _branch(self, expression: If, excluded: bool) -> Answer:
-        condition = self.evaluate(expression.condition, excluded)
-        if condition.value is False or not condition.applies:
-            chosen = self.evaluate(expression.otherwise, excluded)
-        elif condition.value is True:
-            chosen = self.evaluate(expression.then, excluded)
-        else:
-            then = self.evaluate(expression.then, excluded)
-            otherwise = self.evaluate(expression.otherwise, excluded)
-            if then.applies == otherwise.applies and then.value == otherwise.value is not None:
-                return Answer(then.value, (*then.findings, *otherwise.findings))
-            unknown = [part for part in (then, otherwise) if part.value is None]
-            return Answer(None, (*condition.findings, *(f for part in unknown for f in part.findings)))
-        return Answer(chosen.value, (*condition.findings, *chosen.findings), chosen.applies)
+def combined(expression: Expression, judged: Judged, excluded: bool = False) -> Answer:
+    """What the leaves' answers make of the expression."""
+    match expression:
+        case All(parts):
+            return _combine([combined(part, judged, excluded) for part in parts], decisive=False)
+        case AnyOf(parts):
+            return _combine([combined(part, judged, excluded) for part in parts], decisive=True)
+        case Not(part):
+            inner = combined(part, judged, not excluded)
+            value = None if inner.value is None else not inner.value
+            return Answer(value, inner.findings, inner.applies)
+        case If():
+            return _branch(expression, judged, excluded)
+        case Leaf() | Fact() | Unread():
+            return judged(expression, excluded)
+
+
+def _branch(expression: If, judged: Judged, excluded: bool) -> Answer:
+    condition = combined(expression.condition, judged, excluded)
+    if condition.value is False or not condition.applies:
+        chosen = combined(expression.otherwise, judged, excluded)
+    elif condition.value is True:
+        chosen = combined(expression.then, judged, excluded)
+    else:
+        then = combined(expression.then, judged, excluded)
+        otherwise = combined(expression.otherwise, judged, excluded)
+        if then.applies == otherwise.applies and then.value == otherwise.value is not None:
+            return Answer(then.value, (*then.findings, *otherwise.findings))
+        unknown = [part for part in (then, otherwise) if part.value is None]
+        return Answer(None, (*condition.findings, *(f for part in unknown for f in part.findings)))
+    return Answer(chosen.value, (*condition.findings, *chosen.findings), chosen.applies)
 
 
 def _combine(parts: list[Answer], *, decisive: bool) -> Answer:
     """Kleene's all (``decisive`` False) and any (``decisive`` True) over the parts that apply."""
     applying = [part for part in parts if part.applies]
     if parts and not applying:
-        return _DROPPED
+        return DROPPED
     for wanted in (decisive, None):
         carrying = [part for part in applying if part.value is wanted]
         if carrying:
@@ -150,7 +158,7 @@ def evaluate(
     ``items`` are by id; ``text`` is the raw text that spans point into, by which the caller's answers
     to unread demands are found.
     """
-    return _Judge(items, patient, knowledge, text).evaluate(expression)
+    return combined(expression, Judge(items, patient, knowledge, text))
 
 
 def evaluate_criterion(
@@ -165,8 +173,13 @@ def evaluate_criterion(
     A criterion restricted to a population the patient does not belong to puts no demand on the patient
     (``applies`` False, value True); to one of which that is not known, it can at best be unknown.
     """
-    about = applies(criterion.population, patient)
-    answer = _DROPPED if about is False else evaluate(criterion.expression, items, patient, knowledge, text)
+    judge = Judge(items, patient, knowledge, text)
+    return criterion_answer(criterion, applies(criterion.population, patient), judge)
+
+
+def criterion_answer(criterion: Criterion, about: bool | None, judged: Judged) -> Answer:
+    """The criterion's answer from those of its leaves; ``about``: whether its population is the patient's."""
+    answer = DROPPED if about is False else combined(criterion.expression, judged)
     if not answer.applies:
         return Answer(True, answer.findings, applies=False)
     if about is None and answer.value is not True:

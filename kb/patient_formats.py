@@ -262,13 +262,28 @@ def _csv_lab(cells: Mapping[str, str], value: str, where: str) -> dict[str, Any]
     for key in ("uln", "lln", "lod", "baseline", "predicted"):
         if key in cells:
             row[key] = _number(cells[key], f"{where}: {key}")
-    result = as_result(value)
+    found = lab_value(value)
+    if found is None:
+        raise PatientInvalid(f"{where}: {value!r} is no number (a decimal point, no separators)")
+    return {**row, **found}
+
+
+def lab_value(text: str) -> dict[str, Any] | None:
+    """A laboratory's cell as a number (``45``), a censored one (``<20``) or a result (``positive``).
+
+    The keys are ``value`` and ``comparator``, or ``result``; None where it is nothing of the kind.
+    """
+    result = as_result(text)
     if result is not None:
-        return {**row, "result": result}
-    for sign in ("<=", ">=", "<", ">"):
-        if value.startswith(sign):
-            return {**row, "comparator": sign, "value": _number(value[len(sign) :], where)}
-    return {**row, "value": _number(value, where)}
+        return {"result": result}
+    sign = next((one for one in ("<=", ">=", "<", ">") if text.startswith(one)), None)
+    try:
+        number = float(text[len(sign or "") :].strip())
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return {"value": number} | ({"comparator": sign} if sign else {})
 
 
 RESULT_WORDS: Mapping[str, Result] = {

@@ -1,35 +1,33 @@
 """What a changed threshold would do to a cohort: whom it lets in, and which criteria keep most people out.
 
-Each criterion becomes an SQL condition over the cohort's columns; SQL's three-valued logic is Kleene's.
-A patient is *excluded* where a criterion is false, *passes* where every criterion that the cohort speaks
-of is true, and is *unknown* else. Criteria that no column answers are counted apart: nobody is judged
-by them. The whole cohort is read once.
+Every criterion is answered by the code that answers it for a single patient. A patient is *excluded*
+where a criterion is false, *passes* where every criterion that the cohort speaks of is true, and is
+*unknown* else. Criteria that no column answers are counted apart: nobody is judged by them. The whole
+cohort is read once, chunk by chunk.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
-from kb.cohort import Cohort
-from kb.cohort_sql import Conditions
+from kb.cohort import Cohort, Column
+from kb.cohort_judging import Code, Question, Remembered, Sights, asked, says
 from kb.eligible import Eligible, eligible_ranges
 from kb.errors import BadQuestion
 from kb.judging import Knowledge, needed
-from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS
-from kb.leaf_fact import applies
 from kb.patient import Patient
 from kb.patient_formats import Catalogue
-from kb.screen import TrialCriteria
+from kb.screen import TrialCriteria, registry_fields
 from nlp.model import Item, Leaf, leaves
 
 _CHANGE = re.compile(r"(?P<name>.+?)\s*(?P<sign>>=|<=|≥|≤|>|<)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>.*)")
 _SIGNS = {"≥": ">=", "≤": "<="}
-# No date is in a cohort: the day decides nothing.
-_ANY_DAY = date(2000, 1, 1)
 
 
 class ChangeInvalid(BadQuestion):
@@ -174,139 +172,174 @@ def _changed(item: Item, sign: str, number: float, unit: str | None, turned: boo
 # ------------------------------------------------------------------------- run
 
 
-def what_if(trial: TrialCriteria, changes: Sequence[Change], cohort: Cohort, knowledge: Knowledge) -> WhatIf:
-    """Count the cohort before the changes, after each of them, and after all together."""
-    today = Patient("", as_of=_ANY_DAY)
-    writer = Conditions(cohort, knowledge, replace(today, sex="male"), replace(today, sex="female"))
-    base = _written(trial, (), writer)
-    silent = tuple(name for name, (sql, _) in base.items() if sql == "NULL")
-    live = [name for name, (sql, _) in base.items() if sql not in ("NULL", "TRUE")]
+def what_if(
+    trial: TrialCriteria, changes: Sequence[Change], cohort: Cohort, knowledge: Knowledge, today: date
+) -> WhatIf:
+    """Count the cohort before the changes, after each of them, and after all together.
+
+    ``today`` is the day of screening where no column ``as_of`` names it. Raises CohortInvalid.
+    """
+    sights = Sights(cohort, knowledge, today)
+    registry = _registry(trial, sights)
+    base = _questions(trial, (), sights, registry)
+    live = [name for name, one in base.items() if one.open or one.constant() is False]
+    silent = tuple(name for name, one in base.items() if name not in live and one.constant() is None)
     plans: list[tuple[str, tuple[Change, ...]]] = [(change.asked, (change,)) for change in changes]
     if len(changes) > 1:
         plans.append(("all together", tuple(changes)))
-    selects = [f"{base[name][0]} AS c{place}" for place, name in enumerate(live)]
-    scenarios = [list(range(len(live)))]
+    asked = [base[name] for name in live]
+    scenarios = [tuple(range(len(live)))]
     for _, chosen in plans:
-        written, places = _written(trial, chosen, writer), []
+        changed, places = _questions(trial, chosen, sights, registry), []
         for place, name in enumerate(live):
-            sql = written[name][0]
-            if sql == base[name][0]:
+            if changed[name].sights == base[name].sights:
                 places.append(place)
             else:
-                places.append(len(selects))
-                selects.append(f"{sql} AS c{len(selects)}")
-        scenarios.append(places)
-    totals = cohort.run(_query(selects, scenarios), 1)
-    return _report(trial, base, live, silent, [("as stated", ()), *plans], totals, dict(cohort.odd))
+                places.append(len(asked))
+                asked.append(changed[name])
+        scenarios.append(tuple(places))
+    tally = Tally(len(asked), scenarios)
+    odd = _count(asked, cohort, tally)
+    names = ("as stated", *(name for name, _ in plans))
+    return _report(trial, [base[name] for name in live], silent, names, tally, odd)
 
 
-def _written(
-    trial: TrialCriteria, changes: Sequence[Change], writer: Conditions
-) -> dict[str, tuple[str, str]]:
-    """SQL and words of every criterion, the registry's own limits among them."""
+def _questions(
+    trial: TrialCriteria, changes: Sequence[Change], sights: Sights, registry: Mapping[str, Question]
+) -> dict[str, Question]:
+    """Every criterion by its name, the registry's own limits among them."""
     items = {item.id: item for item in trial.extraction.items}
     items |= {change.after.id: change.after for change in changes}
-    found: dict[str, tuple[str, str]] = {}
-    limits = _registry_ages(trial, writer)
-    if trial.sex in ("MALE", "FEMALE"):
-        found["registry sex"] = (writer.by_sex(trial.sex == "MALE", trial.sex == "FEMALE"), trial.sex)
+    limits = dict(registry)
+    found: dict[str, Question] = {}
     for criterion in trial.extraction.criteria:
-        sql = writer.of(criterion.expression, items)
-        if criterion.population is not None:
-            about = writer.by_sex(*(applies(criterion.population, one) for one in (writer.he, writer.she)))
-            if about == "NULL":
-                sql = f"(CASE WHEN {sql} THEN TRUE END)" if sql not in ("NULL", "TRUE") else sql
-            elif about != "TRUE":
-                sql = f"(CASE WHEN {about} THEN {sql} WHEN NOT {about} THEN TRUE END)"
-        name = f"{criterion.section} {criterion.path}"
+        question = asked(criterion, items, sights)
         # The registry's ages restate the text's: together they are one criterion, else neither would
         # ever be what keeps a patient out.
-        ages = [leaf for leaf in leaves(criterion.expression) if isinstance(leaf, Leaf)]
-        if (
-            limits
-            and sql not in ("NULL", "TRUE")
-            and any(leaf.item in items and items[leaf.item].concept == "age" for leaf in ages)
-        ):
-            sql = f"({sql} AND {' AND '.join(limit for limit, _ in limits.values())})"
-            limits = {}
-        found[name] = (sql, criterion.text)
+        used = [items.get(leaf.item) for leaf in leaves(criterion.expression) if isinstance(leaf, Leaf)]
+        if question.open and any(item is not None and item.concept == "age" for item in used):
+            ages = [name for name in limits if name.endswith(" age") and limits[name].open]
+            question = _together(question, [limits.pop(name) for name in ages])
+        found[question.name] = question
     return limits | found
 
 
-def _registry_ages(trial: TrialCriteria, writer: Conditions) -> dict[str, tuple[str, str]]:
-    """SQL and words of the registry's own limits of age."""
+def _registry(trial: TrialCriteria, sights: Sights) -> dict[str, Question]:
+    """The registry's own fields as questions; only those it states."""
+    stated = {
+        "minimum age": (trial.minimum_age, None, None),
+        "maximum age": (None, trial.maximum_age, None),
+        "sex": (None, None, trial.sex),
+    }
     found = {}
-    age = writer.cohort.find("age")
-    for name, stated, sign in (("minimum", trial.minimum_age, ">="), ("maximum", trial.maximum_age, "<=")):
-        match = REGISTRY_AGE.fullmatch((stated or "").strip())
-        if match is not None:
-            usable = age is not None and REGISTRY_AGE_UNITS[match[2].casefold()] == "a"
-            sql = f"floor({age.sql}) {sign} {float(match[1])!r}" if usable and age is not None else "NULL"
-            found[f"registry {name} age"] = (sql, str(stated))
+    for path, (minimum, maximum, sex) in stated.items():
+        fields = partial(registry_fields, minimum, maximum, sex, knowledge=sights.knowledge)
+        if next(iter(fields(Patient("", sights.today))), None) is None:
+            continue
+
+        def judge(who: Patient, fields: Any = fields) -> Code:
+            return next(iter(fields(who))).value, True
+
+        sight = sights.looking(judge, set(sights.cohort.places("sex" if sex else "age")))
+        name, words = f"registry {path}", str(minimum or maximum or sex)
+        found[name] = Question(name, words, (sight,), lambda codes: codes[0][0])
     return found
 
 
-def _query(selects: Sequence[str], scenarios: Sequence[Sequence[int]]) -> str:
-    """One row for each set of at most two excluding criteria (``-`` for none, ``*`` for more)."""
+def _together(question: Question, others: Sequence[Question]) -> Question:
+    """One criterion that is true where all are."""
+    if not others:
+        return question
+    own = len(question.sights)
 
-    def any_false(places: Sequence[int]) -> str:
-        return " OR ".join(f"c{place} IS FALSE" for place in places) or "FALSE"
+    def answer(codes: tuple[Code, ...]) -> bool | None:
+        values = {question.answer(codes[:own]), *(value for value, _ in codes[own:])}
+        return False if False in values else None if None in values else True
 
-    def any_null(places: Sequence[int]) -> str:
-        return " OR ".join(f"c{place} IS NULL" for place in places) or "FALSE"
+    sights = (*question.sights, *(sight for other in others for sight in other.sights))
+    return Question(question.name, question.text, sights, answer)
 
-    base = scenarios[0]
-    number = " + ".join(f"CASE WHEN c{place} IS FALSE THEN 1 ELSE 0 END" for place in base) or "0"
-    names = " || ".join(f"CASE WHEN c{place} IS FALSE THEN '{place},' ELSE '' END" for place in base) or "''"
-    out = "x0_out"
-    columns = ["count(*)"]
-    for place in base:
-        columns += [
-            f"sum(CASE WHEN c{place} IS {word} THEN 1 ELSE 0 END)" for word in ("TRUE", "FALSE", "NULL")
-        ]
-    flags = []
-    for place, places in enumerate(scenarios):
-        flags.append(f"({any_false(places)}) AS x{place}_out, ({any_null(places)}) AS x{place}_open")
-        mine, open_ = f"x{place}_out", f"x{place}_open"
-        columns += [
-            f"sum(CASE WHEN NOT {mine} AND NOT {open_} THEN 1 ELSE 0 END)",
-            f"sum(CASE WHEN NOT {mine} AND {open_} THEN 1 ELSE 0 END)",
-            f"sum(CASE WHEN {mine} THEN 1 ELSE 0 END)",
-            f"sum(CASE WHEN {out} AND NOT {mine} THEN 1 ELSE 0 END)",
-            f"sum(CASE WHEN {mine} AND NOT {out} THEN 1 ELSE 0 END)",
-        ]
-    judged = f"SELECT {', '.join(selects) or '1 AS c_none'} FROM cohort"
-    keyed = f"SELECT *, CASE WHEN {number} > 2 THEN '*' ELSE {names} END AS who, {', '.join(flags)} FROM ({judged}) AS judged"
-    return f"SELECT who, {', '.join(columns)} FROM ({keyed}) AS keyed GROUP BY who"
+
+def _count(asked: Sequence[Question], cohort: Cohort, tally: Tally) -> dict[str, int]:
+    """Read the cohort into the tally. Returns, by header, the cells that hold something and say nothing."""
+    odd = dict.fromkeys((column.header for column in cohort.columns if column.role != "id"), 0)
+    checks = {
+        place: Remembered(partial(_says_nothing, column))
+        for place, column in enumerate(cohort.columns)
+        if column.role != "id"
+    }
+    for chunk in cohort.chunks():
+        rows = len(chunk[0])
+        for place, check in checks.items():
+            odd[cohort.columns[place].header] += sum(map(check.__getitem__, chunk[place]))
+        codes = {id(sight): list(sight.codes(chunk, rows)) for question in asked for sight in question.sights}
+        tally.add(rows, [question.values(codes) for question in asked])
+    return {header: count for header, count in odd.items() if count}
+
+
+def _says_nothing(column: Column, cell: str) -> bool:
+    return bool(cell.strip()) and says(column, cell) is None
+
+
+@dataclass
+class Tally:
+    """Counts over the rows: of the answers of each criterion asked, of each scenario (the places of its
+    criteria), of those whom one criterion alone excludes, and of the pairs that exclude someone by themselves."""
+
+    criteria: int
+    scenarios: Sequence[tuple[int, ...]]
+    patients: int = 0
+    answers: list[Counter[bool | None]] = field(default_factory=list)
+    counts: list[Counter[str]] = field(default_factory=list)
+    alone: Counter[int] = field(default_factory=Counter)
+    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.answers = [Counter() for _ in range(self.criteria)]
+        self.counts = [Counter() for _ in self.scenarios]
+
+    def add(self, rows: int, values: Sequence[Sequence[bool | None]]) -> None:
+        """Count ``rows`` rows; ``values`` are each criterion's answers to them."""
+        self.patients += rows
+        for counter, column in zip(self.answers, values, strict=True):
+            counter.update(column)
+        patterns = Counter(zip(*values, strict=True)) if values else Counter({(): rows})
+        for pattern, count in patterns.items():
+            self._pattern(pattern, count)
+
+    def _pattern(self, pattern: tuple[bool | None, ...], count: int) -> None:
+        base = self.scenarios[0]
+        out = [place for place in base if pattern[place] is False]
+        if len(out) == 1:
+            self.alone[out[0]] += count
+        elif len(out) == 2:
+            self.pairs[out[0], out[1]] += count
+        for places, counter in zip(self.scenarios, self.counts, strict=True):
+            found = {pattern[place] for place in places}
+            word = "excluded" if False in found else "unknown" if None in found else "passes"
+            counter[word] += count
+            if (word == "excluded") != bool(out):
+                counter["let_in" if out else "shut_out"] += count
 
 
 def _report(
     trial: TrialCriteria,
-    base: Mapping[str, tuple[str, str]],
-    live: Sequence[str],
+    live: Sequence[Question],
     silent: tuple[str, ...],
-    plans: Sequence[tuple[str, Sequence[Change]]],
-    totals: Mapping[tuple[str, ...], list[int]],
+    names: Sequence[str],
+    tally: Tally,
     odd: Mapping[str, int],
 ) -> WhatIf:
-    width = 1 + 3 * len(live) + 5 * len(plans)
-    sums = [sum(column) for column in zip(*totals.values(), strict=True)] if totals else [0] * width
-    effects = []
-    for place, name in enumerate(live):
-        true, false, unknown = sums[1 + 3 * place : 4 + 3 * place]
-        alone = totals.get((f"{place},",), [0])[0]
-        effects.append(CriterionEffect(name, base[name][1], true, false, unknown, alone))
+    effects = [
+        CriterionEffect(one.name, one.text, answers[True], answers[False], answers[None], tally.alone[place])
+        for place, (one, answers) in enumerate(zip(live, tally.answers, strict=False))
+    ]
     effects.sort(key=lambda one: (-one.alone, -one.false, one.criterion))
-    pairs = []
-    for (who,), counts in totals.items():
-        both = [int(place) for place in who.split(",") if place.isdigit()]
-        if len(both) == 2:
-            pairs.append((live[both[0]], live[both[1]], counts[0]))
+    pairs = [(live[one].name, live[two].name, count) for (one, two), count in tally.pairs.items()]
     pairs.sort(key=lambda one: (-one[2], one))
-    start = 1 + 3 * len(live)
+    parts = ("passes", "unknown", "excluded", "let_in", "shut_out")
     scenarios = tuple(
-        Scenario(name, *sums[start + 5 * place : start + 5 * place + 5])
-        for place, (name, _) in enumerate(plans)
+        Scenario(name, *(counts[part] for part in parts))
+        for name, counts in zip(names, tally.counts, strict=True)
     )
-    said = {header: count for header, count in odd.items() if count}
-    return WhatIf(trial.trial, sums[0], scenarios, tuple(effects), tuple(pairs), silent, said)
+    return WhatIf(trial.trial, tally.patients, scenarios, tuple(effects), tuple(pairs), silent, odd)

@@ -1,4 +1,4 @@
-"""What-if counts equal counting the same patients one by one; DuckDB and SQLite agree; bad input is refused."""
+"""What-if counts equal counting the same patients one by one; CSV and Parquet agree; bad input is refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from commands import patient_files
 from kb import cohort as cohort_module
+from kb import cohort_judging
 from kb.cohort import CohortInvalid, open_cohort
 from kb.judging import Knowledge
 from kb.patient_formats import from_json
@@ -32,6 +33,7 @@ Exclusion Criteria:
 * Uncontrolled asthma
 * Prior CAR-T therapy
 """
+TODAY = date(2026, 1, 1)
 HEADER = (
     "patient", "age", "sex", "platelets (/uL)", "hgb", "alt", "alt uln", "scr", "scr uln", "crcl", "qtc", "hbsag",
     "gilbert", "asthma",
@@ -94,16 +96,14 @@ def run(trial: TrialCriteria, path: Path, knowledge: Knowledge, *changes: str) -
     catalogue = patient_files.catalogue()
     units = {concept.id: concept.unit for concept in patient_files.vocabulary().concepts.values()}
     wanted = [parse_change(text, trial, catalogue, knowledge) for text in changes]
-    return what_if(trial, wanted, open_cohort(path, catalogue, units), knowledge)
+    return what_if(trial, wanted, open_cohort(path, catalogue, units), knowledge, TODAY)
 
 
-@pytest.fixture(params=["duckdb", "sqlite"])
+@pytest.fixture(params=["at once", "in chunks, forgetting"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "sqlite":
-        monkeypatch.setattr(cohort_module, "_duckdb", lambda: None)
+    if request.param != "at once":
         monkeypatch.setattr(cohort_module, "CHUNK", 64)
-    else:
-        pytest.importorskip("duckdb")
+        monkeypatch.setattr(cohort_judging, "_REMEMBERED", 3)
     return str(request.param)
 
 
@@ -118,7 +118,7 @@ def test_counts_equal_those_of_one_patient_after_the_other(
     alone_by: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        patient = from_json(body(row), "c", catalogue, date(2026, 1, 1))[0]
+        patient = from_json(body(row), "c", catalogue, TODAY)[0]
         answer = screen_trial(trial, patient, knowledge)
         values = {
             f"{one.section} {one.path}": one.value for one in answer.criteria if one.section != "registry"
@@ -211,7 +211,7 @@ def test_faulty_cohorts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def fault(name: str, text: str) -> str:
         (tmp_path / name).write_text(text, "utf-8")
         with pytest.raises(CohortInvalid) as caught:
-            open_cohort(tmp_path / name, catalogue, {}).run("SELECT count(*) FROM cohort", 0)
+            list(open_cohort(tmp_path / name, catalogue, {}).chunks())
         return str(caught.value)
 
     assert "a .csv or .parquet file" in fault("c.txt", "a")
@@ -219,6 +219,96 @@ def test_faulty_cohorts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "both hold plt" in fault("two.csv", "plt,platelets\n1,2\n")
     assert "c.parquet" in fault("c.parquet", "not parquet")
     assert "bad.csv" in fault("bad.csv", "plt,alt\n" + "1,2\n" * 30000 + "3,4,5,6\n")
+    assert "line 3: 1 cells for 2 columns" in fault("short.csv", "plt,alt\n1,2\n3\n")
+    (tmp_path / "latin.csv").write_bytes(b"plt,alt\n1,\xb5\n")
+    with pytest.raises(CohortInvalid, match="not UTF-8"):
+        list(open_cohort(tmp_path / "latin.csv", catalogue, {}).chunks())
     monkeypatch.setattr(cohort_module, "_duckdb", lambda: None)
     assert "needs DuckDB" in fault("d.parquet", "x")
-    assert "line 3: 1 cells for 2 columns" in fault("short.csv", "plt,alt\n1,2\n3\n")
+
+
+# ------------------------------------------------------- everything that screen judges, whatif judges
+
+WIDE = """Inclusion Criteria:
+* Platelets >= 50 x 10^9/L within 14 days before enrolment
+* SLEDAI >= 6
+* Transaminases <= 3 x ULN
+* For subjects >= 65 years: LVEF >= 55 %
+* Hemoglobin >= 9 g/dL for women, >= 10 g/dL for men
+Exclusion Criteria:
+* Stroke within 6 months before screening
+* Serum creatinine > 2 mg/dL in cohort B
+"""
+WIDE_CELLS: dict[str, tuple[str, ...]] = {
+    "as_of": ("", "2026-01-01", "2026-02-01"), "age": ("40", "64.9", "65", ""), "sex": ("male", "f", ""),
+    "plt": ("49", "50", "<20", ">=60", ""), "plt date": ("2025-12-31", "2025-12-01", "2026-03-01", ""),
+    "sledai_2k": ("5", "6", "", "12"), "sledai": ("", "", "4"), "alt": ("119", "121", ""), "alt uln": ("40", ""),
+    "ast": ("119", "121", ""), "ast uln": ("40",), "lvef": ("54", "55", ""), "hgb (g/dL)": ("9.5", "8.9", "10", ""),
+    "stroke": ("yes", "no", ""), "stroke date": ("2025-11-01", "2025-01-01", ""), "scr": ("180", "170", ""),
+    "population cohort B": ("yes", "no", ""),
+}  # fmt: skip
+
+
+def wide_body(row: dict[str, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"id": "p", "labs": {}, "conditions": {}, "populations": {}}
+    for header, (concept, unit) in {
+        "plt": ("plt", "10*9/L"), "sledai_2k": ("sledai_2k", "{score}"), "sledai": ("sledai", "{score}"), "alt": ("alt", "U/L"),
+        "ast": ("ast", "U/L"), "lvef": ("lvef", "%"), "hgb (g/dL)": ("hgb", "g/dL"), "scr": ("scr", "umol/L"),
+    }.items():  # fmt: skip
+        number = row[header].lstrip("<>=")
+        if number:
+            lab: dict[str, Any] = {"value": float(number), "unit": unit}
+            if row[header] != number:
+                lab["comparator"] = row[header][: -len(number)]
+            lab |= {"uln": float(row[f"{header} uln"])} if row.get(f"{header} uln") else {}
+            lab |= {"date": row["plt date"]} if header == "plt" and row["plt date"] else {}
+            made["labs"][concept] = lab
+    if row["age"]:
+        made["age"] = {"value": float(row["age"]), "unit": "a"}
+    made |= {"sex": {"f": "female"}.get(row["sex"], row["sex"])} if row["sex"] else {}
+    made |= {"as_of": row["as_of"]} if row["as_of"] else {}
+    if row["stroke"]:
+        dated = {"start": row["stroke date"]} if row["stroke date"] else {}
+        made["conditions"]["stroke"] = {"present": row["stroke"] == "yes", **dated}
+    if row["population cohort B"]:
+        made["populations"]["cohort B"] = row["population cohort B"] == "yes"
+    return made
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_windows_kinds_members_and_groups(
+    extractor: Extractor, tmp_path: Path, knowledge: Knowledge, engine: str, suffix: str
+) -> None:
+    whole = TrialCriteria("NCT99000002", "ctgov", "", "", WIDE, extractor.extract(WIDE))
+    chance = random.Random(11)
+    rows = [{name: chance.choice(cells) for name, cells in WIDE_CELLS.items()} for _ in range(300)]
+    path = tmp_path / "wide.csv"
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, list(WIDE_CELLS))
+        writer.writeheader()
+        writer.writerows(rows)
+    if suffix == "parquet":
+        duckdb = pytest.importorskip("duckdb")
+        target = tmp_path / "wide.parquet"
+        duckdb.sql(f"COPY (SELECT * FROM read_csv('{path}', all_varchar = true)) TO '{target}'")
+        path = target
+    found = run(whole, path, knowledge)
+    catalogue = patient_files.catalogue()
+    counts: dict[str, Counter[bool | None]] = {}
+    for row in rows:
+        person = from_json(wide_body(row), "c", catalogue, TODAY)[0]
+        for one in screen_trial(whole, person, knowledge).criteria:
+            counts.setdefault(f"{one.section} {one.path}", Counter())[one.value] += 1
+    assert found.silent == ()
+    assert not found.odd
+    assert len(found.criteria) == len(counts) == 7
+    for effect in found.criteria:
+        seen = counts[effect.criterion]
+        assert (effect.true, effect.false, effect.unknown) == (seen[True], seen[False], seen[None]), effect
+        assert min(seen.values()) > 0, effect
+
+
+def test_a_file_with_semicolons(trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("plt;qtc\n30;400\n60;490\n", "utf-8")
+    assert run(trial, path, knowledge).scenarios[0].excluded == 2
