@@ -268,6 +268,7 @@ def _count(asked: Sequence[Question], cohort: Cohort, tally: Tally) -> dict[str,
         for place, column in enumerate(cohort.columns)
         if column.role != "id"
     }
+    looking = dict.fromkeys(sight for question in asked for sight in question.sights)
     for chunk in cohort.chunks():
         rows = len(chunk[0])
         for place, check in checks.items():
