@@ -88,7 +88,7 @@ class AgeReading(Reading):
         while at >= floor and steps < 9:
             code = codes[at]
             if code == "a":
-                return at
+                return None if self._adjusted(at) else at
             if code == "k" and "age" in self.lexemes.values[at]:
                 return at
             if code not in "fhn:(cbgx=&|,w-)irp":
@@ -104,6 +104,11 @@ class AgeReading(Reading):
             if all(code in "&|,fc(hgnbr" for code in between):
                 return at
         return None
+
+    def _adjusted(self, at: int) -> bool:
+        """Whether the age word says what a score is corrected for: "comorbidity index adjusted to age"."""
+        near = [self.lexemes.word(k).lower() for k in range(max(0, at - 2), at)]
+        return any(word.startswith(("adjust", "correct", "standardi", "normali")) for word in near)
 
     def _linked_tighter(self, value: Value, floor: int, near: int) -> bool:
         """Whether a concept or a noun stands between the age word and a number without a unit."""

@@ -6,7 +6,7 @@ import re
 
 from nlp.linking import Link
 from nlp.reading import Reading
-from nlp.values import TIME_UNITS, Value
+from nlp.values import TIME_UNITS, Value, bounded
 
 
 class CountReading(Reading):
@@ -20,17 +20,18 @@ class CountReading(Reading):
             return True
         if value.unit is None and value.low is not None and 1900 <= value.low <= 2100:
             return False
-        if link is None and value.unit is not None:
+        if value.unit is not None and (link is None or link.concept is None):
             inherited = self._same_again(value)
             if inherited is not None:
                 return self._emit(value, inherited)
+        if link is None and value.unit is not None:
             first = self._value_first(value) or value.relative == "ULN"
             link = self.linker.right(value, ceiling) if first else None
             if link is None or link.concept is None or link.lexeme > value.last + 2:
                 return False
             return self._emit(value, [link, *self.linker.coordinated_right(value, link)])
         if link is None or not self._touches(value, link, floor):
-            return False
+            return self._own_name(value, ceiling)
         concept = self.vocabulary.concepts.get(link.concept or "")
         if concept is None:
             return self._score_says(value) and self._emit(value, [link])
@@ -42,6 +43,15 @@ class CountReading(Reading):
         ):
             return False
         return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _own_name(self, value: Value, ceiling: int) -> bool:
+        """A known concept that stands right behind its number: "or 94 % oxygen saturation on oxygen"."""
+        if value.unit is None or self.codes[value.last : value.last + 1] != "k":
+            return False
+        link = self.linker.right(value, ceiling)
+        if link is None or link.concept is None or link.lexeme != value.last:
+            return False
+        return self.linker.measured_in(link.concept, value) and self._emit(value, [link])
 
     def _restates(self, value: Value) -> bool:
         """The bound before said again in another unit, "221 umol/L (2.5 mg/dL)": one item for both."""
@@ -110,12 +120,24 @@ class CountReading(Reading):
         return value.unit is None and any(word.rstrip(" of").endswith("score") for word in near)
 
     def _same_again(self, value: Value) -> list[Link] | None:
-        """ "38.0 C oral, or 38.3 C rectal": the next value of a row in the same unit."""
-        if self.before is None or self.before[0].ucum != value.ucum or self.before[2]:
+        """The next value of a row in the same unit: "38.0 C oral, or 38.3 C rectal", ">= 12 g/dL for men
+        and 11 g/dL for women". The comparator written before the first holds for the row."""
+        if self.before is None or self.before[2]:
             return None
-        between = self.codes[self.before[0].last : value.first]
-        if len(between) > 5 or not all(code in "&|,w" for code in between):
+        first = self.before[0]
+        if (first.ucum, first.relative) != (value.ucum, value.relative) or value.comparator != "=":
             return None
+        if self.codes[value.last : value.last + 1] in ("c", "k"):
+            return None  # a name of its own follows: "or 80 mmHg = DBP"
+        between = self.codes[first.last : value.first]
+        bracketed = between == "(" and value.relative is not None
+        if not bracketed and (
+            len(between) > 7 or between[-1:] not in ("&", "|", ",") or not set(between) <= set("&|,wfh()")
+        ):
+            return None
+        if first.explicit and first.comparator in (">", ">=", "<", "<="):
+            bounded(value, first.comparator, value.low or 0.0)
+            value.flags.remove("lost_comparator")
         return self.before[1]
 
     def _counted(self, value: Value, link: Link | None, ceiling: int) -> Link | None:

@@ -158,6 +158,8 @@ class Linker:
             if codes[at] == "x" and self._opens_clause(at):
                 return None
             at -= 1
+        if at > floor and codes[at] == "q" and codes[at + 1] in "&|," and codes[at - 1] in "k)":
+            at -= 1  # "HBsAg positive and < 1500 IU/mL"
         if at < floor:
             return None
         if codes[at] == "u" and at > floor + 2 and codes[at - 1] == "0" and codes[at - 2] == "f":
@@ -170,6 +172,44 @@ class Linker:
         if codes[at] in "hp.qu0" and not named:
             return None
         return self._phrase(value, at, floor, base)
+
+    def beyond(self, value: Value, floor: int) -> Link | None:
+        """The nearest known concept to the left that is measured in the value's own unit, where only
+        circumstances stand between: "hemoglobin from the most recent blood draw < 7 g/dL", "mRS before
+        the encephalitis > 3". Without a unit only a score or an ordinal can be meant."""
+        codes = self.codes
+        at = value.first - 1
+        floor = max(floor, value.first - REACH)
+        while at >= floor:
+            code = codes[at]
+            if code == ")":
+                opened = self.opening(at, floor)
+                if opened is None:
+                    return None
+                at = opened - 1
+                continue
+            if code == "k":
+                concept = self.fits(at, value)
+                if concept is None or not self.measured_in(concept, value):
+                    return None
+                start, end = self._noun(floor, at, at)
+                return Link(concept, start, end, at)
+            if code not in "wfgtxsmhv(:L" or (code == "x" and self._opens_condition(at)):
+                return None
+            at -= 1
+        return None
+
+    def measured_in(self, concept: str, value: Value) -> bool:
+        """Whether the value's unit speaks for the concept, not only not against it."""
+        facts = self.vocabulary.concepts[concept]
+        if value.relative in ("ULN", "LLN"):
+            return True
+        if value.ucum is None:
+            return value.unit is None and (facts.kind == "ordinal" or (facts.unit or "").startswith("{"))
+        return value.ucum not in TIME_UNITS and bool(facts.unit or facts.units)
+
+    def _opens_condition(self, at: int) -> bool:
+        return self.lexemes.word(at).lower() in ("if", "when", "unless", "except", "because")
 
     def _opens_clause(self, at: int) -> bool:
         return self.lexemes.word(at).lower() in (

@@ -19,7 +19,15 @@ from nlp.values import TIME_UNITS, Value, by_first_code, read
 from nlp.vocab import Vocabulary
 
 _OF_LIST = re.compile(
-    r"\s*(?:or more\s+)?of\s+(?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b)",
+    r"\s*(?:or more\s+)?of\s+(?:an?\s|(?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b))",
+    re.I,
+)
+
+
+_OF_TEST = re.compile(r"\s*\(?(?:for|of|in)\s", re.I)
+_ON_SCALE = re.compile(r"\s*(?:on|by|using)\s", re.I)
+_SCALE = re.compile(
+    r"\b(?:scales?|scores?|index|questionnaire|inventory|assessment|classification|checklist|survey|VAS|NRS)\b",
     re.I,
 )
 
@@ -102,7 +110,11 @@ class _Reading(AgeReading, TimeReading, CountReading):
             if counted is not None:
                 return self._emit(value, [counted], "Count")
         if link is None or link.concept is None:
-            link = self._scored(value, link, floor) or self._other_side(value, link, ceiling)
+            link = (
+                self._scored(value, link, floor)
+                or self.linker.beyond(value, floor)
+                or self._other_side(value, link, ceiling)
+            )
         special = self._special_limit(value, link)
         if special is not None:
             return self._emit(value, special)
@@ -110,11 +122,18 @@ class _Reading(AgeReading, TimeReading, CountReading):
             inherited = self._inherited(value)
             if inherited is not None:
                 return self._emit(value, inherited)
-            link = self._of_person(value) or self.linker.right(value, ceiling)
+            link = self._used_name(value) or self._of_person(value) or self.linker.right(value, ceiling)
         if link is None:
             link = Link(None, -1, -1)
         beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
         return self._emit(value, [*beside, link])
+
+    def _used_name(self, value: Value) -> Link | None:
+        """The name that the count or the time before took, where this value is measured in its unit: "no
+        more than one viral load >= 50 copies/mL", "past-month alcohol use (> 7 drinks/week)"."""
+        if self.before is None or self.before[2] not in ("Count", "Temporal"):
+            return None
+        return self.linker.beyond(value, self.before[0].last)
 
     def _of_person(self, value: Value) -> Link | None:
         """ "Male >= 50 kg": a mass beside a person is the person's weight."""
@@ -147,12 +166,41 @@ class _Reading(AgeReading, TimeReading, CountReading):
         before = self.codes[value.first - 1 : value.first]
         beside = before == "v" and follows in ("w", "k") and value.unit is not None
         beside = beside or graded
+        named = self._named_behind(value, link, ceiling)
+        if named is not None:
+            return named
         if not (share or beside or self._value_first(value)):
             return link
         other = self.linker.right(value, ceiling)
         if other is None:
             return link
         return other if other.concept is not None or share or beside else link
+
+    def _named_behind(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
+        """The test or scale that the words behind the value name: "> 3 x ULN for AST", "10 % body
+        surface area", "a score of 3 or 4 on the pain rating scale"."""
+        follows = self.codes[value.last : value.last + 1]
+        if follows not in ("f", "k"):
+            return None
+        tail = self.text[value.end : value.end + 30]
+        other = self.linker.right(value, ceiling)
+        if other is None:
+            return None
+        if other.concept is not None and (
+            (follows == "k" and value.ucum == "%") or (value.ucum != "%" and _OF_TEST.match(tail))
+        ):
+            return other if self.linker.measured_in(other.concept, value) else None
+        touching = self.codes[value.first - 1 : value.first] in ("w", "k")
+        named = link is not None and (touching or _SCALE.search(self.text, link.start, link.end))
+        unitless = value.unit is None or value.ucum in ("{score}", "{points}")
+        if (
+            not named
+            and unitless
+            and _ON_SCALE.match(tail)
+            and _SCALE.search(self.text, other.start, other.end)
+        ):
+            return other
+        return None
 
     def _scored(self, value: Value, link: Link | None, floor: int) -> Link | None:
         """A number without a unit that opens a bracket belongs to a score named further left:
@@ -171,12 +219,13 @@ class _Reading(AgeReading, TimeReading, CountReading):
         return None
 
     def _inside(self, value: Value) -> Link | None:
-        for at in range(value.first, value.last):
+        first, last = value.named or (value.first, value.last)
+        for at in range(first, last):
             if self.codes[at] == "k":
                 concept = self.linker.fits(at, value)
                 if concept is not None:
                     return Link(concept, self.lexemes.starts[at], self.lexemes.ends[at], at)
-        words = [at for at in range(value.first, value.last) if self.codes[at] in "kwsa"]
+        words = [at for at in range(first, last) if self.codes[at] in "kwsa"]
         if not words:
             return None
         return Link(None, self.lexemes.starts[words[0]], self.lexemes.ends[words[-1]])

@@ -56,7 +56,8 @@ EVENT_REACH = 110
 EVENT_LENGTH = 46
 """Characters of an event phrase at the most."""
 _GESTATION_AFTER = re.compile(
-    r"[\s)']*(?:of\s+|in\s+)?((?:pregnancy|gestation(?:al)?|post-?menstrual|amenorrh\w+)(?:\s+age|\s+weeks?)?)",
+    r"[\s)']*(?:(?:and|or|to)\s[<>≤≥=\s]*\d{1,2}(?:\s?\+\s?\d)?\s*(?:weeks?|wks?)\s+)?"
+    r"(?:of\s+|in\s+)?((?:pregnancy|gestation(?:al)?|post-?menstrual|amenorrh\w+)(?:\s+age|\s+weeks?)?)",
     re.I,
 )
 

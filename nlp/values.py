@@ -41,6 +41,8 @@ class Value:
     start: int = -1
     end: int = -1
     pressure: str | None = None
+    named: tuple[int, int] | None = None
+    """The lexemes between which its concept stands, where the template holds it."""
     flags: list[str] = field(default_factory=list)
 
     @property
@@ -82,8 +84,10 @@ def operator(value: object) -> str:
     return value if isinstance(value, str) else str(getattr(value, "value", ""))
 
 
-def _bounded(value: Value, comparator: str, number: float) -> Value:
+def bounded(value: Value, comparator: str, number: float) -> Value:
+    """The value with this one bound; any other comparator makes it the exact number."""
     value.comparator = comparator
+    value.low = value.high = value.low_inclusive = value.high_inclusive = None
     if comparator in (">", ">="):
         value.low, value.low_inclusive = number, comparator == ">="
     elif comparator in ("<", "<="):
@@ -118,6 +122,8 @@ def pair(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
     before_b = [op for at, op in parts.comparators if at_a < at < at_b]
     if rule.id == "range" and before_a == ["="]:
         before_a = []  # "= 18-40 years": the equation is to the range
+    if rule.id == "chained" and before_b[:1] == ["="] and len(before_b) == 2 and before_b[1] != "=":
+        return _equated_chain(rule, parts, (first, last), before_b[1])
     if "?" in before_a + before_b or "=" in before_a + before_b:
         return None
     if rule.id == "chained":
@@ -133,8 +139,8 @@ def pair(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
     if rule.id == "range" and _not_a_range(lexemes, first, at_a, at_b):
         return None
     if not _same_scale(unit_a, unit_b):
-        low = _bounded(Value(rule.id, first, at_b - 1, ""), op_a or ">=", a)
-        high = _bounded(Value(rule.id, at_b, last, ""), op_b or "<=", b)
+        low = bounded(Value(rule.id, first, at_b - 1, ""), op_a or ">=", a)
+        high = bounded(Value(rule.id, at_b, last, ""), op_b or "<=", b)
         low.unit, high.unit = unit_a, unit_b
         if (
             low.comparator[0] == ">"
@@ -157,6 +163,19 @@ def pair(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
         value.high_inclusive = op_b == "<="
     value.unit = unit_b or unit_a
     return [value] if a != b else None
+
+
+def _equated_chain(rule: Rule, parts: _Parts, span: tuple[int, int], upper: str) -> list[Value]:
+    """ "5.6 mmol/L = FPG < 7.0 mmol/L": the first sign was destroyed, so its bound is only the number."""
+    (at_a, (a,)), (at_b, (b,)) = parts.numbers
+    cut = next(at for at, op in parts.comparators if at_a < at < at_b and op == upper)
+    left = bounded(Value(rule.id, span[0], at_a + 1 + (_unit_after(parts, at_a) is not None), ""), "=", a)
+    right = bounded(Value(rule.id, cut, span[1], ""), upper, b)
+    left.unit, right.unit = _unit_after(parts, at_a), _unit_after(parts, at_b)
+    left.unit, right.unit = left.unit or right.unit, right.unit or left.unit
+    left.equated = True
+    left.named = right.named = (at_a, cut)
+    return [left, right]
 
 
 def _times(a: UnitMatch, b: UnitMatch) -> bool:
@@ -215,6 +234,9 @@ def _two_sided(
     between = lexemes.codes[at_a + 1 : at_b]
     if "k" in between and "k" in lexemes.codes[max(0, span[0] - 6) : span[0]]:
         return None
+    if "k" in between and lexemes.codes[at_a + 1] == "k":
+        # "no more than one viral load >= 50": a count before the name, whose bound follows
+        return [bounded(Value("before", span[0], at_a + 1, ""), op_a, a)]
     facing = (op_a[0] == ">" and a < b) or (op_a[0] == "<" and b < a)
     if facing and "|" not in between:
         low, high = (a, b) if a < b else (b, a)
@@ -226,8 +248,8 @@ def _two_sided(
         return None
     cut = next(at for at, _ in parts.comparators if at_a < at < at_b)
     end_a = at_a + 1 + (unit_a is not None)
-    left = _bounded(Value(rule.id, span[0], end_a, ""), op_a, a)
-    right = _bounded(Value(rule.id, cut, span[1], ""), op_b, b)
+    left = bounded(Value(rule.id, span[0], end_a, ""), op_a, a)
+    right = bounded(Value(rule.id, cut, span[1], ""), op_b, b)
     left.unit, right.unit = unit_a or unit_b, unit_b or unit_a
     return [left, right]
 
@@ -240,8 +262,8 @@ def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Valu
     near = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
     scored = any(word.rstrip(" of").endswith(("score", "scores", "level", "levels")) for word in near)
     if (
-        not context
-        or (context[-1] not in "sk" and not scored)
+        (not context and not scored)
+        or (context[-1:] not in ("s", "k") and not scored)
         or (parts.comparators and parts.comparators[0][1] != "=")
     ):
         return None
@@ -249,7 +271,7 @@ def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Valu
     if len(numbers) < 2 or any(number != int(number) or number > 100 for number in numbers):
         return None
     slashed = "/" in lexemes.text[lexemes.starts[first] : lexemes.ends[last - 1]]
-    if slashed and context[-1] != "s" and len(numbers) == 2 and numbers[1] != numbers[0] + 1:
+    if slashed and context[-1:] != "s" and len(numbers) == 2 and numbers[1] != numbers[0] + 1:
         return None
     if between.count("0") != len(parts.numbers):
         return None
@@ -301,7 +323,7 @@ def titre(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | 
     comparator = parts.comparators[0][1] if parts.comparators else "="
     if comparator == "?":
         return None
-    value = _bounded(Value(rule.id, first, last, ""), comparator, b[0])
+    value = bounded(Value(rule.id, first, last, ""), comparator, b[0])
     start, end = lexemes.starts[at_b], lexemes.ends[at_b]
     value.unit = UnitMatch("{titer}", start, end, None, 1.0, lexemes.text[start:end])
     value.explicit = bool(parts.comparators)
@@ -325,13 +347,13 @@ def fraction(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value]
         for number, at, which in ((a, at_a, "systolic"), (b, at_b, "diastolic")):
             start = first if which == "systolic" else at
             value = Value(rule.id, start, at + 1 if which == "systolic" else last, "")
-            _bounded(value, op or "=", number)
+            bounded(value, op or "=", number)
             value.unit, value.pressure, value.explicit = unit, which, op is not None
             result.append(value)
         return result
     if op is None:
         return None
-    value = _bounded(Value(rule.id, first, last, ""), op, a)
+    value = bounded(Value(rule.id, first, last, ""), op, a)
     value.unit = _unit_after(parts, at_b)
     return [value]
 
@@ -356,7 +378,7 @@ def single(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
         return [Value(rule.id, first, last, "set", values=numbers)] if comparator == "=" else None
     if comparator == "=" and (lexemes.codes[first - 1 : first] == "u" or _defines(lexemes, first)):
         return None
-    value = _bounded(Value(rule.id, first, last, ""), comparator, numbers[0])
+    value = bounded(Value(rule.id, first, last, ""), comparator, numbers[0])
     value.unit = _unit_after(parts, at)
     value.equated = signed and comparator == "="
     return [value]
@@ -379,7 +401,7 @@ def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Va
         return None
     if before and before[0] != "=" and before[0] != after:
         return None  # "less than 18 years old or under guardianship"
-    value = _bounded(Value(rule.id, first, last, ""), after, numbers[0])
+    value = bounded(Value(rule.id, first, last, ""), after, numbers[0])
     value.unit = _unit_after(parts, at) or (parts.units[-1][1] if parts.units else None)
     return [value]
 
@@ -389,7 +411,7 @@ def window(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
     parts = _parts(lexemes, first, last)
     said = lexemes.values[first].value
     if rule.id == "window_one":
-        value = _bounded(Value(rule.id, first, last, ""), "<=", 1.0)
+        value = bounded(Value(rule.id, first, last, ""), "<=", 1.0)
         value.unit = lexemes.values[last - 1]
         value.comparator, value.windowed = "within", said
         return [value]
@@ -400,15 +422,15 @@ def window(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
     if unit.ucum not in TIME_UNITS:
         if said != "within" or len(numbers) != 1 or parts.comparators:
             return None
-        value = _bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
+        value = bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
         value.unit = unit
         return [value]
     if len(numbers) == 2:
         value = Value(rule.id, first, last, "range", min(numbers), max(numbers), True, True)
     elif parts.comparators and parts.comparators[0][1][0] == ">":
-        value = _bounded(Value(rule.id, first, last, ""), parts.comparators[0][1], numbers[0])
+        value = bounded(Value(rule.id, first, last, ""), parts.comparators[0][1], numbers[0])
     else:
-        value = _bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
+        value = bounded(Value(rule.id, first, last, ""), "<=", numbers[0])
         value.comparator = "within"
     value.unit, value.windowed = unit, said
     return [value]
@@ -425,7 +447,7 @@ def limit(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | 
         return None
     if relative == "normal":
         relative = "ULN" if comparator[0] == ">" else "LLN"
-    value = _bounded(Value(rule.id, first, last, ""), comparator, 1.0)
+    value = bounded(Value(rule.id, first, last, ""), comparator, 1.0)
     if relative == "LLOD":
         value.low = value.high = None
         value.low_inclusive = value.high_inclusive = None
@@ -446,7 +468,7 @@ def bare(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | N
             return [Value(rule.id, first, last, "set", values=numbers, explicit=False)]
         return None
     extreme = _extreme(lexemes, first)
-    value = _bounded(Value(rule.id, first, last, ""), extreme or "=", numbers[0])
+    value = bounded(Value(rule.id, first, last, ""), extreme or "=", numbers[0])
     value.unit = lexemes.values[last - 1] if last - first == 2 else None
     value.explicit = extreme is not None
     return [value]
@@ -507,7 +529,7 @@ def read(lexemes: Lexemes, rules: dict[str, tuple[Rule, ...]]) -> list[Value]:
                 for value in values:
                     _place(lexemes, value)
                 found.extend(values)
-                at = match.end()
+                at = max(at + 1, values[-1].last)
                 break
         else:
             at += 1

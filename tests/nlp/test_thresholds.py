@@ -250,3 +250,29 @@ def test_signs_that_look_like_something_else(text: str, reads: str) -> None:
 def test_brackets_nested_without_end_are_read_in_bounded_depth() -> None:
     found = extractor().extract("(" * 3000 + "ALT <= 3 x ULN" + ")" * 3000, "inclusion")
     assert [short(item) for item in found.items] == ["alt <= 3 ULN"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Hemoglobin from the last blood draw < 7 g/dL", ["hgb < 7 g/dL"]),
+        ("mRS before the encephalitis > 3", ["mrs > 3"]),
+        ("HBsAg positive and < 1500 IU/mL", ["hbsag < 1500 [iU]/mL"]),
+        ("No more than one HIV-1 plasma RNA ≥ 50 copies/mL", ["hiv_rna >= 50 {copies}/mL"]),
+        ("Past-month alcohol use (> 7 drinks/week)", ["alcohol > 7 {drinks}/wk"]),
+        ("Cirrhosis or > 3 x ULN for AST or ALT", ["alt > 3 ULN", "ast > 3 ULN"]),
+        ("Hemoglobin ≥ 12 g/dL for men and 11 g/dL for women", ["hgb >= 12 g/dL", "hgb >= 11 g/dL"]),
+        ("AST ≤ 2.5 x ULN (5 x ULN with liver metastases)", ["ast <= 2.5 ULN", "ast <= 5 ULN"]),
+        ("130 mmHg = SBP < 180 mmHg", ["sbp = 130 mm[Hg]", "sbp < 180 mm[Hg]"]),
+        ("90% oxygen saturation or 94% oxygen saturation on oxygen", ["spo2 = 90 %", "spo2 = 94 %"]),
+        ("Comorbidity index adjusted to age < 4", ["- < 4"]),
+    ],
+)
+def test_the_name_stands_where_a_reader_would_look_for_it(text: str, said: list[str]) -> None:
+    read = [short(item) for item in items(text) if item.entity_type in ("Measurement", "Age")]
+    assert sorted(read) == sorted(said)
+
+
+def test_a_scale_named_behind_its_score_is_what_the_score_is_of() -> None:
+    (item,) = items("Baseline pain assessed at screening of ≥ 5 on the pain numeric rating scale")
+    assert "rating scale" in item.concept_text
