@@ -15,7 +15,7 @@ from commands.output import CommandError, Output, Provenance, Table, output_opti
 if TYPE_CHECKING:
     from kb.export.base import Format
     from kb.export.model import Options, TrialRecord
-    from kb.export.write import Summary
+    from kb.export.summary import Summary
     from kb.store import Store
     from nlp.units import UnitTable
 
@@ -112,7 +112,8 @@ def _summary_tables(made: Format, summary: Summary) -> list[Table]:
 
 def _to_stdout(made: Format, records: Iterator[TrialRecord], context: Any) -> None:
     from kb.export.base import TrialFormat
-    from kb.export.write import Summary, stream
+    from kb.export.summary import Summary
+    from kb.export.write import stream
 
     if not isinstance(made, TrialFormat) or not made.joins:
         raise click.UsageError(f"{made.name} cannot go to a pipe: name a file or a folder with -o.")

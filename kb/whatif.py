@@ -273,7 +273,7 @@ def _count(asked: Sequence[Question], cohort: Cohort, tally: Tally) -> dict[str,
         rows = len(chunk[0])
         for place, check in checks.items():
             odd[cohort.columns[place].header] += sum(map(check.__getitem__, chunk[place]))
-        codes = {id(sight): list(sight.codes(chunk, rows)) for question in asked for sight in question.sights}
+        codes = {id(sight): list(sight.codes(chunk, rows)) for sight in looking}
         tally.add(rows, [question.values(codes) for question in asked])
     return {header: count for header, count in odd.items() if count}
 

@@ -57,6 +57,9 @@ class SetFormat(Described, Protocol):
         Raises MissingExtra where a package is not installed, BadOption where the selection is too large.
         """
 
+    def state(self, store: Store, versions: Sequence[int]) -> str:
+        """A digest of what its files hold beyond the selected trials' records; "" where that is nothing."""
+
     def losses(self, record: TrialRecord, context: Context) -> Iterable[Loss]:
         """One loss line for each criterion of a trial."""
 

@@ -123,6 +123,10 @@ class _Graph:
     suffix = ""
     extra: str | None = None
 
+    def state(self, store: Store, versions: Sequence[int]) -> str:
+        """Nothing but the trials and their concepts is in it."""
+        return ""
+
     def losses(self, record: TrialRecord, context: Context) -> Iterable[Loss]:
         """One line for each criterion."""
         return [criterion_loss(record, criterion) for criterion in record.criteria]

@@ -53,7 +53,7 @@ def input_digest(made: Format, record: TrialRecord, context: Context) -> str:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[str]]:
-    """A text file that stands under its name only once it is whole."""
+    """A text file that stands under its name only once it is whole; one that holds these bytes already stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
@@ -61,12 +61,22 @@ def atomic(path: Path) -> Iterator[IO[str]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~umask())
-        os.replace(name, path)
+        if same_bytes(Path(name), path):
+            os.unlink(name)
+        else:
+            os.chmod(name, 0o666 & ~umask())
+            os.replace(name, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def same_bytes(new: Path, old: Path) -> bool:
+    """Whether the old file is there and holds what the new one does."""
+    with suppress(FileNotFoundError):
+        return new.stat().st_size == old.stat().st_size and file_sha(new) == file_sha(old)
+    return False
 
 
 def umask() -> int:

@@ -6,6 +6,7 @@ The full-text index is left out: it can be made from ``line``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -105,6 +106,15 @@ class Parquet:
                 files.append(f"{table}.parquet")
         engine.close()
         return sorted(files)
+
+    def state(self, store: Store, versions: Sequence[int]) -> str:
+        """The digest of every row: tables hold more than the trials' records."""
+        digest = hashlib.sha256()
+        for table in tables(store):
+            digest.update(f"{table}\n{_columns(store, table)}\n".encode())
+            for row in rows(store, table, versions):
+                digest.update((",".join(map(_quoted, row)) + "\n").encode())
+        return digest.hexdigest()
 
     def losses(self, record: TrialRecord, context: Context) -> Iterable[Loss]:
         """Every criterion is whole: its expression stands in ``criterion.expression`` as JSON."""

@@ -1,28 +1,25 @@
 """Writing an export: streaming, atomic, deterministic, incremental, with its manifest and its loss report.
 
 A trial format goes to one file (``PATH``, with ``PATH.loss.jsonl``, ``PATH.manifest.json`` and ``PATH.notice.txt``
-beside it) or to a folder with one file a trial; a set format goes to a folder, or to its one file. The manifest
-holds, for each trial, the digest of what it was made from and of what was written, so that a second run writes
-only the trials that changed, and another tool can poll it. It holds no clock time: same knowledge base,
-same bytes. A trial of which only the registry's data timestamp moved is not written anew (its file keeps the older one).
-A manifest is written last: what it names is on disk.
+beside it) or to a folder with one file a trial; a set format goes to a folder (:mod:`kb.export.write_set`). The
+manifest holds, for each trial, the digest of what it was made from and of what was written, so that a second
+run makes only the trials that changed (in one file it takes over the others' parts, byte for byte), and
+another tool can poll it. A run that finds nothing changed leaves every file as it is. The manifest holds no clock time:
+same knowledge base, same bytes. A trial of which only the registry's data timestamp moved is not written
+anew (its part keeps the older one). A manifest is written last: what it names is on disk.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kb.export.base import Format, SetFormat, TrialFormat
 from kb.export.errors import BadOption, CannotWrite, NothingToExport
+from kb.export.folders import staged
 from kb.export.manifest import (
     atomic,
     file_sha,
@@ -33,41 +30,12 @@ from kb.export.manifest import (
     read_manifest,
     sha,
     trial_entry,
-    umask,
     write_text,
 )
-from kb.export.model import OUTCOMES, Context, Loss, TrialRecord
+from kb.export.model import Context, Loss, TrialRecord
+from kb.export.summary import LOSSES, MANIFEST, NOTICE, Progress, Summary
+from kb.export.write_set import write_set
 from kb.store import Store
-
-MANIFEST = "manifest.json"
-LOSSES = "loss.jsonl"
-NOTICE = "NOTICE.txt"
-
-Progress = Callable[[str], None]
-"""Called with a trial's id once it is done."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a run did: counts of trials, of criteria by outcome, of reasons, and where the files are."""
-
-    path: Path
-    trials: int = 0
-    written: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    files: list[str] = field(default_factory=list)
-
-    def count(self, losses: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-        """Add loss lines to the counts; return the counts of just these, by outcome."""
-        here: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
-        for loss in losses:
-            here[loss["outcome"]] += 1
-            self.reasons.update({reason["code"] for reason in loss["reasons"]})
-        self.outcomes.update(here)
-        return here
 
 
 def export(
@@ -90,7 +58,7 @@ def export(
         if isinstance(made, SetFormat):
             if source is None:
                 raise BadOption(f"{made.name} is made from a knowledge base's tables, and none was given")
-            return _write_set(made, source, records, path, context, progress)
+            return write_set(made, source, records, path, context, progress)
         if is_folder(path):
             return _write_folder(made, records, path, context, progress)
         return _write_file(made, records, path, context, progress)
@@ -149,30 +117,87 @@ def _write_file(
         )
     summary = Summary(path)
     trials: list[dict[str, Any]] = []
-    with atomic(path) as file, atomic(beside[".loss.jsonl"]) as losses:
-        file.write(made.head(context))
+    with (
+        _Parts(path, beside[".loss.jsonl"], old) as parts,
+        atomic(path) as file,
+        atomic(beside[".loss.jsonl"]) as losses,
+    ):
+        head = made.head(context)
+        file.write(head)
+        at, loss_at = len(head.encode()), 0
         for record in records:
             if summary.trials and not made.joins:
                 raise BadOption(
                     f"{made.name} holds one trial a file, and more are selected: name a folder with -o"
                 )
-            rendered = made.render(record, context)
-            file.write(rendered.text)
-            losses.write(loss_lines(rendered.losses))
-            counts = summary.count(loss.to_json() for loss in rendered.losses)
-            trials.append(trial_entry(record, input_digest(made, record, context), counts))
+            entry, text, lines = _part(made, record, context, parts, summary)
+            file.write(text)
+            losses.write(lines)
+            ends = at + len(text.encode()), loss_at + len(lines.encode())
+            trials.append(entry | {"at": [at, ends[0]], "loss_at": [loss_at, ends[1]]})
+            at, loss_at = ends
             summary.trials += 1
             if progress:
                 progress(record.id)
+    summary.removed = len(parts.known.keys() - {trial["trial"] for trial in trials})
     write_text(beside[".notice.txt"], notice_text(context))
-    before = {trial["trial"]: trial["input"] for trial in old.get("trials", ())}
-    now = {trial["trial"]: trial["input"] for trial in trials}
-    summary.unchanged = sum(before.get(trial) == digest for trial, digest in now.items())
-    summary.written = summary.trials - summary.unchanged
-    summary.removed = len(before.keys() - now.keys())
     write_text(beside[".manifest.json"], manifest_text(made, context, trials, [path.name]))
     summary.files = [path.name, *(each.name for each in beside.values())]
     return summary
+
+
+class _Parts:
+    """The trials in a file that an earlier run wrote: a part whose input did not change is taken over as it
+    stands. The manifest says where each part lies; what does not have its digest any more is not taken."""
+
+    def __init__(self, path: Path, losses: Path, manifest: Mapping[str, Any]) -> None:
+        self.known: dict[str, Any] = {trial["trial"]: trial for trial in manifest.get("trials", ())}
+        self._paths = (path, losses)
+        self._open = ExitStack()
+        self._files: list[IO[bytes]] = []
+
+    def __enter__(self) -> _Parts:
+        with suppress(FileNotFoundError):
+            self._files = [self._open.enter_context(path.open("rb")) for path in self._paths]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def of(self, trial: str, digest: str) -> tuple[str, str] | None:
+        """The trial's text and its loss lines, None where they have to be made."""
+        entry = self.known.get(trial, {})
+        if len(self._files) < 2 or entry.get("input") != digest or not {"at", "loss_at"} <= entry.keys():
+            return None
+        found = []
+        for file, place, expected in zip(
+            self._files, (entry["at"], entry["loss_at"]), (entry["sha256"], entry["loss_sha256"]), strict=True
+        ):
+            file.seek(place[0])
+            body = file.read(place[1] - place[0])
+            if sha(body) != expected:
+                return None
+            found.append(body.decode())
+        return found[0], found[1]
+
+
+def _part(
+    made: TrialFormat, record: TrialRecord, context: Context, parts: _Parts, summary: Summary
+) -> tuple[dict[str, Any], str, str]:
+    """One trial's entry in the manifest, its text and its loss lines; made only where its input changed."""
+    digest = input_digest(made, record, context)
+    kept = parts.of(record.id, digest)
+    if kept is not None:
+        text, lines = kept
+        counts = summary.count(map(json.loads, lines.splitlines()))
+        summary.unchanged += 1
+    else:
+        rendered = made.render(record, context)
+        text, lines = rendered.text, loss_lines(rendered.losses)
+        counts = summary.count(loss.to_json() for loss in rendered.losses)
+        summary.written += 1
+    entry = trial_entry(record, digest, counts)
+    return entry | {"sha256": sha(text), "loss_sha256": sha(lines)}, text, lines
 
 
 # ---------------------------------------------------------------- one file a trial
@@ -189,10 +214,27 @@ def _write_folder(
     old = read_manifest(folder / MANIFEST, made.name)
     if not old and folder.is_dir() and any(folder.iterdir()):
         raise CannotWrite(f"{folder} is not empty and was not written by an export; choose another target")
+    if old:
+        return _refresh_folder(made, records, folder, context, progress, old)
+    # The first run is made beside the target, so that a killed one leaves nothing under its name.
+    with staged(folder) as work:
+        summary = _refresh_folder(made, records, work, context, progress, {})
+    summary.path = folder
+    return summary
+
+
+def _refresh_folder(
+    made: TrialFormat,
+    records: Iterator[TrialRecord],
+    folder: Path,
+    context: Context,
+    progress: Progress | None,
+    old: Mapping[str, Any],
+) -> Summary:
+    """File by file, the manifest last: a killed run leaves whole files, and the next one takes it up."""
     known = {trial["trial"]: trial for trial in old.get("trials", ())}
     summary = Summary(folder)
     trials: list[dict[str, Any]] = []
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / LOSSES) as losses:
         for record in records:
             entry, text = _one(made, record, folder, context, known.pop(record.id, None), summary)
@@ -248,71 +290,3 @@ def _safe(name: str) -> str:
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in name).lstrip(".") or "trial"
     )
-
-
-# ---------------------------------------------------------------- a set of files
-
-
-def _write_set(
-    made: SetFormat,
-    source: tuple[Store, Sequence[int]],
-    records: Iterator[TrialRecord],
-    path: Path,
-    context: Context,
-    progress: Progress | None,
-) -> Summary:
-    """A folder of files made in one go: written beside the target, then put in its place."""
-    if path.exists() and not path.is_dir():
-        raise CannotWrite(f"{path} is a file, and {made.name} writes a folder; choose another target")
-    old = read_manifest(path / MANIFEST, made.name)
-    if not old and path.is_dir() and any(path.iterdir()):
-        raise CannotWrite(f"{path} is not empty and was not written by an export; choose another target")
-    summary = Summary(path)
-    trials: list[dict[str, Any]] = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
-        files = made.write(*source, work, context)
-        with (work / LOSSES).open("w", encoding="utf-8", newline="") as losses:
-            for record in records:
-                found = tuple(made.losses(record, context))
-                losses.write(loss_lines(found))
-                counts = summary.count(loss.to_json() for loss in found)
-                trials.append(trial_entry(record, input_digest(made, record, context), counts))
-                summary.trials += 1
-                if progress:
-                    progress(record.id)
-        (work / NOTICE).write_text(notice_text(context), "utf-8")
-        shas = {name: file_sha(work / name) for name in files}
-        before = {trial["trial"]: trial["input"] for trial in old.get("trials", ())}
-        now = {trial["trial"]: trial["input"] for trial in trials}
-        summary.unchanged = sum(before.get(trial) == digest for trial, digest in now.items())
-        summary.written = summary.trials - summary.unchanged
-        summary.removed = len(before.keys() - now.keys())
-        manifest = json.loads(manifest_text(made, context, trials, [*files, LOSSES, NOTICE])) | {
-            "sha256": shas
-        }
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        summary.files = [*files, MANIFEST, LOSSES, NOTICE]
-        os.chmod(work, 0o777 & ~umask())
-        _replace_folder(work, path)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    return summary
-
-
-def _replace_folder(work: Path, path: Path) -> None:
-    """Put a finished folder in the place of an earlier export."""
-    if not path.exists():
-        os.rename(work, path)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    os.rename(path, aside / path.name)
-    try:
-        os.rename(work, path)
-    except OSError:
-        os.rename(aside / path.name, path)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

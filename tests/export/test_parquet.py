@@ -84,3 +84,31 @@ def test_without_duckdb_the_extra_is_named(
     with pytest.raises(MissingExtra, match=r"trialkb\[parquet\]"):
         written(db, tmp_path / "out", context)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_refresh_touches_only_what_changed(db: Path, tmp_path: Path, context: Context) -> None:
+    folder = written(db, tmp_path / "out", context)
+
+    def stamps() -> dict[str, tuple[int, int]]:
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+    first, place = stamps(), folder.stat().st_ino
+    written(db, folder, context)
+    assert (stamps(), folder.stat().st_ino) == (first, place)
+    with Store.open(db, "write") as store, store.transaction() as connection:
+        connection.execute("UPDATE concept SET name = name || ' (renamed)'")
+    written(db, folder, context)
+    changed = {name for name, stamp in stamps().items() if first[name] != stamp}
+    assert "concept.parquet" in changed
+    assert not changed & {"trial.parquet", "criterion.parquet", "threshold.parquet", "loss.jsonl"}
+    written(db, tmp_path / "fresh", context)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "fresh").iterdir()
+    }
+
+
+def test_a_damaged_file_is_made_anew(db: Path, tmp_path: Path, context: Context) -> None:
+    folder = written(db, tmp_path / "out", context)
+    (folder / "trial.parquet").write_bytes(b"broken")
+    written(db, folder, context)
+    assert Parquet().validate_folder(folder) == []

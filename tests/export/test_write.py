@@ -198,3 +198,97 @@ def test_stream_gives_the_text_of_the_file(tmp_path: Path, context: Context) -> 
 def test_unknown_format_names_the_known_ones() -> None:
     with pytest.raises(UnknownFormat, match="jsonl"):
         load("xml")
+
+
+# ------------------------------------------------------------------ refreshed, and killed
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of each file: what a watcher sees."""
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("target", ["x.jsonl", "folder"])
+def test_a_run_that_finds_nothing_changed_leaves_every_file(
+    target: str, tmp_path: Path, context: Context
+) -> None:
+    place = tmp_path / "in"
+    export(load("jsonl"), [ONE, TWO], place / target, context)
+    watched = place if place.joinpath(target).suffix else place / target
+    before = stamps(watched)
+    summary = export(load("jsonl"), [ONE, TWO], place / target, context)
+    assert (summary.written, summary.unchanged, summary.removed) == (0, 2, 0)
+    assert stamps(watched) == before
+
+
+class _Counting:
+    """A format that counts what it renders."""
+
+    def __init__(self) -> None:
+        self._made, self.rendered = load("jsonl"), list[str]()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._made, name)
+
+    def render(self, record: TrialRecord, context: Context) -> object:
+        self.rendered.append(record.id)
+        return self._made.render(record, context)  # type: ignore[union-attr]
+
+
+def test_one_file_takes_over_the_parts_of_trials_that_did_not_change(
+    tmp_path: Path, context: Context
+) -> None:
+    counting, path = _Counting(), tmp_path / "x.jsonl"
+    export(counting, [ONE, TWO], path, context)  # type: ignore[arg-type]
+    changed = replace(ONE, trial=replace(ONE.trial, title="A title of another length"))
+    summary = export(counting, [changed, TWO], path, context)  # type: ignore[arg-type]
+    assert counting.rendered == [ONE.id, TWO.id, ONE.id]
+    assert (summary.written, summary.unchanged) == (1, 1)
+    export(load("jsonl"), [changed, TWO], tmp_path / "fresh" / "x.jsonl", context)
+    assert path.read_bytes() == (tmp_path / "fresh" / "x.jsonl").read_bytes()
+    for end in (".loss.jsonl", ".manifest.json"):
+        assert (tmp_path / f"x.jsonl{end}").read_bytes() == (
+            tmp_path / "fresh" / f"x.jsonl{end}"
+        ).read_bytes()
+    assert export(load("jsonl"), [TWO], path, context).removed == 1
+
+
+@pytest.mark.parametrize("end", ["", ".loss.jsonl"])
+def test_a_part_that_was_touched_is_made_anew(end: str, tmp_path: Path, context: Context) -> None:
+    path = tmp_path / "x.jsonl"
+    export(load("jsonl"), [ONE, TWO], path, context)
+    whole = files(tmp_path)
+    touched = tmp_path / f"x.jsonl{end}"
+    touched.write_bytes(touched.read_bytes().replace(b"NCT99000003", b"NCT99000004"))
+    assert export(load("jsonl"), [ONE, TWO], path, context).written == 1
+    assert files(tmp_path) == whole
+
+
+class _Killed(BaseException):
+    """As SIGKILL does, it stops the run between two trials."""
+
+
+def test_a_killed_first_export_leaves_nothing_under_its_name(tmp_path: Path, context: Context) -> None:
+    def stopped() -> Iterator[TrialRecord]:
+        yield ONE
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        export(load("jsonl"), stopped(), tmp_path / "out", context)
+    assert list(tmp_path.iterdir()) == []
+    assert export(load("jsonl"), [ONE, TWO], tmp_path / "out", context).written == 2
+
+
+def test_a_killed_refresh_is_taken_up_by_the_next(tmp_path: Path, context: Context) -> None:
+    export(load("jsonl"), [ONE, TWO], tmp_path / "out", context)
+    changed = [replace(one, trial=replace(one.trial, title="Another title")) for one in (ONE, TWO)]
+
+    def stopped() -> Iterator[TrialRecord]:
+        yield changed[0]
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        export(load("jsonl"), stopped(), tmp_path / "out", context)
+    export(load("jsonl"), changed, tmp_path / "out", context)
+    export(load("jsonl"), changed, tmp_path / "fresh", context)
+    assert files(tmp_path / "out") == files(tmp_path / "fresh")
