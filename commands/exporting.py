@@ -197,6 +197,7 @@ def _run(
     target: str,
     output: Output,
 ) -> None:
+    from commands.patient_files import knowledge
     from kb.export import source
     from kb.export.write import export as write_export
     from kb.store import Store
@@ -205,7 +206,8 @@ def _run(
         store = stack.enter_context(Store.open(output.db))
         stack.enter_context(source.snapshot(store.connection))
         versions = _selection(store, output, *selection)
-        context = source.context(store, versions, _units(), _tool_version(), options)
+        members = knowledge().members
+        context = source.context(store, versions, _units(), _tool_version(), options, members)
         records = source.records(store, versions)
         if target == "-":
             _to_stdout(made, records, context)

@@ -120,22 +120,38 @@ class CohortReader:
                     both(known(condition, False), second),
                     both(first, second),
                 )
+            case Leaf(name) if members := self._members(self._items[name]):
+                # As screening judges a collective concept: an upper limit is broken by one of its members,
+                # anything else takes them all.
+                answers = [self._asked(each, want, unasked) for each in members]
+                broken = not want and members[0].comparator in ("<", "<=")
+                return (either if broken else both)(*answers)
             case Leaf() | Fact() | Unread():
-                try:
-                    return self._leaf(expression, want)
-                except _Unasked as why:
-                    self._reasons.append(why.reason)
-                    return unasked
+                return self._asked(expression, want, unasked)
 
-    def _leaf(self, leaf: Leaf | Fact | Unread, want: bool) -> Node:
+    def _asked(self, leaf: Leaf | Fact | Unread | Item, want: bool, unasked: Constant) -> Node:
+        try:
+            return self._leaf(leaf, want)
+        except _Unasked as why:
+            self._reasons.append(why.reason)
+            return unasked
+
+    def _members(self, item: Item) -> tuple[Item, ...]:
+        """What a collective concept without an id of its own asks of its members (transaminases: ALT, AST)."""
+        facts = self._context.concept(item.concept)
+        if facts is None or item.concept in self._omop.measurements:
+            return ()
+        return tuple(replace(item, concept=name, concept_text=name) for name in facts.members)
+
+    def _leaf(self, leaf: Leaf | Fact | Unread | Item, want: bool) -> Node:
         match leaf:
             case Unread((start, end), why):
                 quote = " ".join(self._text[start:end].split())[:120]
                 raise _Unasked("unread", f"not understood ({why}): {quote}")
             case Fact():
                 return self._fact(leaf, want)
-            case Leaf(name):
-                item = self._items[name]
+            case Leaf() | Item():
+                item = self._items[leaf.item] if isinstance(leaf, Leaf) else leaf
                 if _population(item.population) != "everyone":
                     raise _Unasked("population", f"{_name(item)} is restricted to '{item.population}'")
                 return _age(item, want) if item.concept == "age" else self._item(item, want)
@@ -200,7 +216,7 @@ class CohortReader:
         percent = 0.01 if item.unit == "%" else 1.0
         scaled = replace(wanted, low=wanted.low * percent, high=wanted.high * percent)
         scale: Literal["range_high", "range_low"] = "range_high" if item.relative_to == "ULN" else "range_low"
-        return _asked(
+        return _events(
             range_tests(scaled), want, lambda test: replace(event, test=_written(test, item), scale=scale)
         )
 
@@ -284,7 +300,7 @@ class CohortReader:
         return math.ceil(value * DAYS[unit])
 
 
-def _asked(tests: tuple[Test, ...], want: bool, event: Callable[[Test], Event]) -> Node:
+def _events(tests: tuple[Test, ...], want: bool, event: Callable[[Test], Event]) -> Node:
     """Events for tests that all hold; where the opposite is wanted, an event for any of the tests turned round."""
     if want:
         return both(*map(event, tests))
@@ -292,7 +308,7 @@ def _asked(tests: tuple[Test, ...], want: bool, event: Callable[[Test], Event]) 
 
 
 def _in_units(event: Event, units: list[int], tests: tuple[Test, ...], want: bool) -> Node:
-    return _asked(tests, want, lambda test: replace(event, test=test, units=tuple(sorted(units))))
+    return _events(tests, want, lambda test: replace(event, test=test, units=tuple(sorted(units))))
 
 
 def _fits(value: float) -> bool:

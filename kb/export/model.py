@@ -22,13 +22,15 @@ Convert = Callable[[float, str, str, str | None], float | None]
 
 @dataclass(frozen=True, slots=True)
 class ConceptFacts:
-    """A vocabulary concept as an export needs it. LOINC codes run from the most to the least usual one."""
+    """A vocabulary concept as an export needs it. LOINC codes run from the most to the least usual one;
+    ``members`` are what a collective concept stands for (transaminases: ALT and AST)."""
 
     id: str
     name: str
     category: str | None = None
     canonical_unit: str | None = None
     loinc: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

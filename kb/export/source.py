@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kb.concepts import UnitConverter, load_concepts
@@ -63,16 +63,26 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
 
 
 def context(
-    store: Store, versions: Sequence[int], units: UnitConverter | None, tool_version: str, options: Options
+    store: Store,
+    versions: Sequence[int],
+    units: UnitConverter | None,
+    tool_version: str,
+    options: Options,
+    members: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Context:
-    """What is common to these versions: the vocabulary's concepts, the registries, the time of their data."""
+    """What is common to these versions: the vocabulary's concepts, the registries, the time of their data.
+
+    ``members`` says of collective concepts what they stand for.
+    """
     rows = store.connection.execute(
         "SELECT DISTINCT t.source, v.data_timestamp, v.synthetic FROM trial_version v"
         " JOIN trial t ON t.id = v.trial_id WHERE v.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(versions)),),
     ).fetchall()
     concepts = {
-        row.id: ConceptFacts(row.id, row.name, row.category, row.canonical_unit, row.loinc)
+        row.id: ConceptFacts(
+            row.id, row.name, row.category, row.canonical_unit, row.loinc, (members or {}).get(row.id, ())
+        )
         for row in load_concepts(store.connection).values()
     }
     return Context(

@@ -38,7 +38,10 @@ NAMES = {
     "age": ("Age", "a", ()),
     "hbsag": ("Hepatitis B surface antigen", "{qual}", ("5196-1",)),
     "sledai_2k": ("SLEDAI-2K", "{score}", ()),
+    "ast": ("Aspartate aminotransferase", "U/L", ("1920-8",)),
+    "transaminases": ("Transaminases", "U/L", ()),
 }
+MEMBERS = {"transaminases": ("alt", "ast")}
 FACTORS = {
     ("10*9/L", "/uL"): 1000.0,
     ("10*9/L", "10*3/uL"): 1.0,
@@ -166,7 +169,10 @@ def convert(value: float, unit: str, to: str, concept: str | None = None) -> flo
 
 def make_context() -> Context:
     """A context with the concepts and conversions above."""
-    concepts = {key: ConceptFacts(key, name, None, unit, codes) for key, (name, unit, codes) in NAMES.items()}
+    concepts = {
+        key: ConceptFacts(key, name, None, unit, codes, MEMBERS.get(key, ()))
+        for key, (name, unit, codes) in NAMES.items()
+    }
     return Context(concepts, convert, "0.1.0", "2026-11-20T09:00:05", ("ctgov",), True)
 
 

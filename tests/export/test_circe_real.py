@@ -42,7 +42,7 @@ def real_context() -> Context:
     known = vocab.load()
     concepts = {
         one.id: ConceptFacts(
-            one.id, one.name, one.category, one.unit, tuple(each["code"] for each in one.loinc)
+            one.id, one.name, one.category, one.unit, tuple(each["code"] for each in one.loinc), one.members
         )
         for one in known.concepts.values()
     }

@@ -11,7 +11,7 @@ from kb.export.circe import Circe
 from kb.export.model import Context, TrialRecord
 from kb.judging import Knowledge
 from nlp.model import All, AnyOf, Expression, If, Not, Window
-from tests.export.bench import Bench, convert
+from tests.export.bench import MEMBERS, Bench, convert
 from tests.export.omop_database import Database, Person, Value, as_patient, persons_round_the_bounds
 
 
@@ -22,7 +22,7 @@ class _Units:
         return convert(value, from_unit, to_unit, concept)
 
 
-KNOWLEDGE = Knowledge(_Units())
+KNOWLEDGE = Knowledge(_Units(), members=MEMBERS)
 PLATELETS = (Value("plt", 50, "10*9/L"), Value("plt", 49, "10*9/L"), Value("plt", 50000, "/uL"), Value("plt", 49000, "/uL"),
              Value("plt", 60, "10*3/uL"), Value("plt", 60), Value("plt", 50, "10*9/L", days=28),
              Value("plt", 50, "10*9/L", days=29), Value("plt", 50, "10*9/L", days=-1))  # fmt: skip
@@ -196,6 +196,46 @@ def test_persons_round_every_bound(policy: str, bench: Bench, context: Context) 
     passed = compare(record, asked, people)
     assert len(passed) == 2 * len(KINDS)
     assert all(0 < len(persons) < len(people) for persons in passed.values())
+
+
+@pytest.mark.parametrize("policy", ["exclude", "keep"])
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_collective_concept_is_asked_of_its_members(
+    policy: str, lower: bool, bench: Bench, context: Context
+) -> None:
+    """Transaminases have no id: ALT and AST do; an upper limit is broken by one of them."""
+    for section in ("inclusion", "exclusion"):
+        leaf: Expression = bench.most_uln("transaminases", 3)
+        if lower:
+            leaf = bench.leaf(
+                "transaminases", "> 3 x ULN", comparator=">", low=3.0, low_inclusive=False, relative_to="ULN"
+            )
+        bench.criterion(leaf if section == "inclusion" else Not(leaf), section)
+    numbers = [None, *((number, limit) for number in (60, 192, 193) for limit in (None, 64.0))]
+    people = [
+        Person(10 * one + two, values=tuple(
+            Value(name, float(each[0]), "U/L", uln=each[1])
+            for name, each in (("alt", numbers[one]), ("ast", numbers[two])) if each
+        ))
+        for one in range(len(numbers)) for two in range(len(numbers)) if one or two
+    ]  # fmt: skip
+    asked = replace(context, options=replace(context.options, missing=policy))  # type: ignore[arg-type]
+    record = bench.record()
+    assert {loss.outcome for loss in Circe().render(record, asked).losses} == {"whole"}
+    passed = compare(record, asked, people)
+    assert all(0 < len(persons) < len(people) for persons in passed.values())
+
+
+def test_a_member_without_an_id_may_hold(bench: Bench, context: Context) -> None:
+    bench.criterion(bench.most_uln("transaminases", 3))
+    facts = replace(context.concepts["transaminases"], members=("alt", "nobody_knows"))
+    asked = replace(context, concepts={**context.concepts, "transaminases": facts})
+    rendered = Circe().render(bench.record(), asked)
+    assert [(one.outcome, [r.code for r in one.reasons]) for one in rendered.losses] == [
+        ("degraded", ["no_omop_concept"])
+    ]
+    people = people_with(Value("alt", 192, "U/L", uln=64), Value("alt", 193, "U/L", uln=64))
+    assert Database(people).run(rendered.text)[1]["inclusion 1"] == {1}
 
 
 def test_what_cannot_be_asked_never_loses_a_patient(record: TrialRecord, context: Context) -> None:
