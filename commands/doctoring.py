@@ -18,6 +18,7 @@ from commands.output import CommandError, Output, atomic_write
 from harvest import feed
 from harvest.archive import Archive
 from harvest.canonical import file_sha256
+from harvest.fault_points import reach
 from harvest.sources.ctgov_record import utc_now
 from kb.build import rebuild
 from kb.digest import content_digest
@@ -150,4 +151,6 @@ def read_backup(output: Output, source: Path, *, force: bool) -> dict[str, Any]:
                 for suffix in ("-wal", "-shm"):
                     place.with_name(place.name + suffix).unlink(missing_ok=True)
                 os.replace(Path(folder) / name, place)
+                if place == output.archive:
+                    reach("restore.between_files")
     return manifest

@@ -105,6 +105,7 @@ class Archive:
             self.connection.execute("PRAGMA page_size = 8192")
             schema = files("harvest").joinpath("schema.sql").read_text("utf-8")
             self.connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+            reach("archive.created")
         elif application != APPLICATION_ID:
             raise ArchiveVersion(f"{self.path}: not a trialkb archive; name another file with --db")
         elif version != SCHEMA_VERSION:
@@ -177,6 +178,7 @@ class Archive:
             " validators = excluded.validators",
             (raw.source, raw.source_id, record, raw.fetched_at, data_version, _json(prepared.validators)),
         )
+        reach("archive.after_head")
         self._log_head(raw.fetched_at, raw.source, raw.source_id, record, run)
         for alias in prepared.aliases:
             self.put_alias(raw.source, alias, raw.source_id)
@@ -219,6 +221,7 @@ class Archive:
             "INSERT INTO blob (sha256, codec, size, data) VALUES (?, ?, ?, ?)",
             (digest, blob.codec, blob.size, blob.data),
         )
+        reach("archive.after_blob")
 
     def _seen(
         self, head: Head, at: str, data_version: str | None, validators: dict[str, str], run: int

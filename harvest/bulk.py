@@ -331,4 +331,5 @@ class _Importer:
                 self.archive, self.run, "complete" if complete else "incomplete", utc_now(),
                 data=None, requests=0, message=message,
             )  # fmt: skip
+        reach("refresh.after_end")
         return make_report(self.run, "files", complete, self.data_version, ids, counts, 0, message)

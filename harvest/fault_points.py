@@ -11,25 +11,48 @@ import signal
 
 POINTS = (
     "network.before_request",
+    "network.inside_answer",
     "network.after_response",
+    "archive.created",
+    "archive.after_blob",
     "archive.after_record",
+    "archive.after_head",
     "archive.before_commit",
     "archive.after_commit",
     "refresh.after_page",
     "refresh.before_end",
+    "refresh.after_end",
+    "database.created",
     "database.before_store",
+    "database.after_version",
+    "database.before_commit",
+    "database.after_commit",
     "database.after_store",
+    "database.before_mark",
+    "database.before_replace",
+    "database.after_replace",
+    "restore.between_files",
 )
 
-_wanted, _, _count = os.environ.get("TRIALKB_FAULT_POINT", "").partition(":")
-_left = int(_count) if _count.isdigit() else 1
+_wanted = ""
+_left = 0
+
+
+def arm(wanted: str) -> None:
+    """Ask for a kill: ``"point"`` or ``"point:3"``, the third time it is reached; ``""``: for none."""
+    global _wanted, _left
+    _wanted, _, count = wanted.partition(":")
+    _left = int(count) if count.isdigit() else 1
 
 
 def reach(point: str) -> None:
-    """Pass a fault point; kills this process where the environment asks for it here and now."""
+    """Pass a fault point; kills this process where :func:`arm` asked for it here and now."""
     global _left
     if point != _wanted:
         return
     _left -= 1
     if _left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("TRIALKB_FAULT_POINT", ""))

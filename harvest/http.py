@@ -266,6 +266,7 @@ class Client:
         response.raw.decode_content = True
         while piece := response.raw.read1(64 * 1024):
             body += piece
+            reach("network.inside_answer")
             if len(body) > self.politeness.max_bytes:
                 raise ResponseTooLarge(
                     f"{response.url}: more than {self.politeness.max_bytes} bytes; nothing of it was stored"

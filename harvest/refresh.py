@@ -268,6 +268,7 @@ class QueryRefresh:
             run_log.clear_checkpoint(self.archive, self.key)
             if complete:
                 run_log.remember_ids(self.archive, self.key, listed)
+        reach("refresh.after_end")
         # Trials that the registry listed and that were not sent again are unchanged too.
         counts["unchanged"] = len(listed.difference(ids["new"], ids["changed"], ids["drifted"]))
         return make_report(self.run_id, self.source.name, complete, self.data, ids, counts, requests, message)

@@ -173,6 +173,7 @@ class IdRefresh:
                 self.archive, self.run_id, "incomplete" if self.problems else "complete", utc_now(),
                 data=self.data, requests=requests, message=message,
             )  # fmt: skip
+        reach("refresh.after_end")
         if up_to_date:
             message = f"the registry's data is still that of {self.data}"
         report = make_report(

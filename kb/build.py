@@ -18,6 +18,7 @@ from pathlib import Path
 from harvest.model import Trial
 from kb.concepts import ConceptRow
 from kb.digest import content_digest
+from kb.moments import reach
 from kb.rows import PutResult
 from kb.store import KEPT_TABLES, Store, translated, write_lock
 from nlp.model import Extraction
@@ -139,7 +140,9 @@ def rebuild(
                 store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             with translated(path):
                 _settle(path)
+            reach("database.before_replace")
             os.replace(fresh, path)
+            reach("database.after_replace")
         finally:
             _remove(fresh)
     return report, digest

@@ -42,6 +42,7 @@ from kb.errors import (
     StoreReadOnly,
     TrialNotFound,
 )
+from kb.moments import reach
 from kb.reader import TrialReader
 from kb.rows import PutResult
 from kb.writer import TrialWriter
@@ -223,11 +224,13 @@ class Store:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+                reach("database.before_commit")
                 self.connection.execute("COMMIT")
             except BaseException:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+        reach("database.after_commit")
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
@@ -359,6 +362,7 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = ON")
             if fresh:
                 create_schema(connection)
+                reach("database.created")
             else:
                 connection.execute("BEGIN IMMEDIATE")  # a read-only file shows itself here, not half way
                 connection.execute("UPDATE meta SET value = value WHERE key = 'schema_version'")

@@ -10,6 +10,7 @@ from typing import Any
 from harvest.model import Trial
 from kb.eligible import Eligible, eligible_ranges
 from kb.lines import item_key, line_hash, name_key
+from kb.moments import reach
 from kb.rows import NEWEST_FIRST, PLAIN, THRESHOLD_COLUMNS, PutResult, compact, flag, record_digest
 from kb.screen_index import index_version
 from kb.terms import encode, terms, trial_text
@@ -66,6 +67,7 @@ class TrialWriter:
         version_id = self._version_row(
             trial_id, trial, extraction.vocabulary, record, fetched_at, data_timestamp, version_date
         )
+        reach("database.after_version")
         self._links(version_id, trial)
         self._criteria(version_id, extraction)
         index_version(self.connection, version_id, trial, extraction)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -397,18 +396,6 @@ def process(db: Path, url: str, *words: str, point: str = "") -> subprocess.Comp
         text=True,
         check=False,
     )
-
-
-@pytest.mark.parametrize("point", ["database.before_store", "database.after_store", "refresh.before_end"])
-def test_a_build_killed_at_a_point_is_made_good(
-    db: Path, tmp_path: Path, server: LocalRegistry, point: str
-) -> None:
-    words = ("refresh", "--cond", "lupus", "--intr", "CAR-T")
-    assert process(db, server.url, *words, point=point).returncode == -signal.SIGKILL
-    assert process(db, server.url, *words).returncode == 0
-    clean = tmp_path / "clean.db"
-    assert process(clean, server.url, *words).returncode == 0
-    assert content(db) == content(clean)
 
 
 def test_the_registry_command_serves_a_file_of_records(tmp_path: Path) -> None:
