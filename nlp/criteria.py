@@ -10,8 +10,10 @@ from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines, ret
 from nlp.model import Section
 from nlp.outline import Outline, is_title
 from nlp.paths import Paths
+from nlp.populations import heading as population_of_heading
+from nlp.populations import heads_people, label, nested, titles
 from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
-from nlp.sections import Block, names_people, population, split
+from nlp.sections import Block, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def _flat(entries: list[Entry], texts: list[str], taken: Paths) -> list[str] | N
     if (
         first.bullet == ""
         and first.enum is None
-        and any(is_title(text) and names_people(text) for text in texts)
+        and any(is_title(text) and heads_people(text) for text in texts)
     ):
         return None
     paths = (
@@ -205,7 +207,7 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
                 None,
                 None,
                 None,
-                who,
+                nested(who, label(text)),
                 language(text),
                 _kind(text, False, False),
             )
@@ -233,8 +235,8 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
         if above is not None:
             heading = texts[parent] if colons[parent] or kinds[parent] == "heading" else above.heading
             who = above.population
-        if kinds[index] == "heading":
-            who = population(texts[index]) or who
+        own = population_of_heading(texts[index]) if children[index] else None
+        who = nested(who, own or label(texts[index]))
         nodes.append(
             Node(
                 path=paths[index],
@@ -261,6 +263,8 @@ def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
         return "heading"
     if text.lower().strip(" *_") == "and":
         return "note"  # a lone "AND" between criteria says what holds anyway; a lone "OR" does not
+    if has_children and titles(text):
+        return "heading"
     if has_children and not _DEMAND.search(text):
         if _MEETS.search(text) or (colon and len(text.split()) <= 5):
             return "heading"

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 
 from nlp.markers import Entry
-from nlp.sections import names_people
+from nlp.populations import heads_people, titles
 
 _AHEAD = 200  # entries that an ambiguous number may look ahead: a bound, so that time stays linear
 _DEEPEST = 32  # levels of nesting; what lies deeper is kept at this level: a bound on time and on path length
@@ -29,6 +29,7 @@ _OPENS_LIST = re.compile(
 _MEASURES = re.compile(r"\bfunctions?\b|\bvalues?\b|\bparameters?\b|\blaborator|\bmarrow\b", re.IGNORECASE)
 # Words that make a line a demand or a condition on people, not the heading of a part about them.
 _CLAUSE = re.compile(r"\b(?:if|must|should|agrees?|uses?|using|aged?|ages|years)\b", re.IGNORECASE)
+_BRACKETS = re.compile(r"\([^()]{0,80}\)")
 _PAIR = re.compile(r"\b(?:either|both)(?: of the following)?\s*[:：]$", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _COMPARISONS = frozenset("<>≤≥=")
@@ -254,7 +255,7 @@ class Outline:
                 numberless = colon or not _DIGIT.search(text)  # "DM 1-2" is no heading
                 if len(text) <= 120 and text.isupper() and len(text) > 5 and numberless:
                     rank = 3
-                elif len(text) <= 120 and not _CLAUSE.search(text) and names_people(text):
+                elif len(text) <= 120 and heads_people(text) and not _is_clause(text):
                     rank = 2
             if not colon and rank == 1:
                 rank = 0
@@ -267,11 +268,12 @@ class Outline:
         if entry.bullet or index + 1 >= len(self.entries):
             return False
         after = self.entries[index + 1]
-        if not is_title(self.texts[index], listed=bool(after.bullet or after.enum)):
+        text = self.texts[index]
+        if not is_title(text, listed=bool(after.bullet or after.enum)) and not titles(text):
             return False
         if after.bullet or after.enum or (self.colons[index + 1] and after.gap and (entry.gap or index == 0)):
             return True
-        return entry.gap and after.gap and not self.double_spaced and names_people(self.texts[index])
+        return entry.gap and after.gap and not self.double_spaced and heads_people(self.texts[index])
 
     # ---------------------------------------------------------------- stack
 
@@ -288,6 +290,13 @@ class Outline:
         held.last = index
         held.count += 1
         return held.parent
+
+
+def _is_clause(text: str) -> bool:
+    """Whether a line about people demands something; an age in brackets only says who they are."""
+    if text[:4].lower() == "for ":
+        return False
+    return _CLAUSE.search(text) is not None and _CLAUSE.search(_BRACKETS.sub("", text)) is not None
 
 
 def is_title(text: str, listed: bool = False) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from json import loads
 from typing import Literal
 
 from nlp.markers import LINE, ODD_BREAK, WS, Entry, read_line
 from nlp.model import Section, Span
+from nlp.populations import everyone, population, titles
+from nlp.populations import heading as population_of_line
 
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 Side = Literal["inclusion", "exclusion", "both"]
@@ -25,66 +24,6 @@ class Block:
     start: int
     end: int
     heading: Span | None
-
-
-@cache
-def _populations() -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """One pattern with a group for each population of the data file, and their names."""
-    text = files("nlp").joinpath("data/headings.jsonl").read_text(encoding="utf-8")
-    rows = [
-        row for line in text.splitlines() if line.strip() and (row := loads(line))["kind"] == "population"
-    ]
-    pattern = "|".join(f"({row['words']})" for row in rows)
-    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), tuple(row["name"] for row in rows)
-
-
-# "Cohort A1", "Arm 2b", "Part B", "Phase III", "LN cohort", "Sub-study A": the text's own name is kept.
-_NAMED = re.compile(
-    r"\b(?:(?:sub-?)?cohorts?|arms?|groups?|parts?|phases?|sub-?stud(?:y|ies)|strat(?:um|a)|stage|populations?|steps?)\s+"
-    r"(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)\b"
-    r"(?:\s?(?:,|and|&|or|/|to)\s?(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)\b){0,4}",
-    re.IGNORECASE,
-)
-# One of these is in all that the pattern above finds, in lower case.
-_NAMED_STEMS = ("cohort", "arm", "group", "part", "phase", "stud", "strat", "stage", "population", "step")
-# "For the erectile dysfunction group:", "COVID-19 Survivor Group": the words before cohort, group, patients.
-_OWN_NAME = re.compile(
-    r"^\W{0,3}(?:(?:additional|specific|key|main|only|for|in|the|our|exclusion from|inclusion in)\s+){0,4}"
-    r"(?P<name>(?:(?!(?:will|exclude[ds]?|include[ds]?|of|all|any|who|with|eligible|enrolled|following|other|these|study|and|or|"
-    r"must|may|not|no|are|is|the|each|if|from|to|in|vulnerable|potential|selected|treated|for|our|only|specific|key|main|general|overall|other|both|every)\b)[A-Za-z0-9/\-]{1,24}\s){1,3}"
-    r"(?:sub-?study|cohort|arm|groups?|patients|participants|subjects|volunteers))\s*(?:\([^()]{0,40}\))?\s*[:：]?\s*"
-    r"(?:in\b|ex\b|only)?\W{0,3}$",
-    re.IGNORECASE,
-)
-_EVERYONE = re.compile(
-    r"\b(?:all|both|each|every|any|the|these|those|enrolled|eligible|study|potential|our|general)\s+(?:(?:study|enrolled|eligible|included|treatment|trial)\s+)?(?:sub-?stud(?:y|ies)|cohorts?|arms?|"
-    r"groups?|patients?|participants?|subjects?|volunteers|phases?|parts?)\b",
-    re.IGNORECASE,
-)
-
-
-def population(words: str) -> str | None:
-    """The population that a heading restricts its part to, or None ("all cohorts" restricts to none)."""
-    if not words.strip():
-        return None
-    lower = words.casefold()  # as the pattern folds case
-    if any(stem in lower for stem in _NAMED_STEMS) and (named := _NAMED.search(words)):
-        return named[0][0].upper() + named[0][1:]
-    pattern, names = _populations()
-    groups = {match.lastindex for match in pattern.finditer(words)}
-    if groups:
-        return names[min(index for index in groups if index) - 1]
-    if _EVERYONE.search(words):
-        return None
-    if own := _OWN_NAME.match(words):
-        name = own["name"]
-        return name[0].upper() + name[1:]
-    return None
-
-
-def names_people(words: str) -> bool:
-    """Whether a heading says whom its part is about, be it one population or all of them."""
-    return population(words) is not None or _EVERYONE.search(words) is not None
 
 
 _SIDES = r"(?:non-?\s?)?inclusion(?:ary)?|exclusion(?:ary)?|eligibility|enroll?ment|entry|selection"
@@ -115,7 +54,7 @@ _SENTENCE = re.compile(
 # A heading in mid-line: both words, and a colon or the end of the line behind them.
 _INLINE = re.compile(
     rf"(?P<side>[Ii]nclusion|[Ee]xclusion|INCLUSION|EXCLUSION){WS}{{1,3}}(?:Criteria|CRITERIA|criteria)"
-    rf"(?P<stop>\s?[:：](?:\s?-)?|(?= (?:Partner|Patient|Donor)s?\s*$))"
+    rf"(?:(?P<stop>\s?[:：](?:\s?-)?)| (?P<who>Partner|Patient|Donor)s?\s*$)"
 )
 _BEFORE_INLINE = re.compile(r"(?:Key|Main|Major|Other|Additional|Patient|Donor|KEY|MAIN|OTHER)\s$")
 # Words that make "... inclusion criteria:" part of the sentence before it.
@@ -258,7 +197,7 @@ def _inline(raw: str, entry: Entry, start: int) -> list[_Found]:
         ):
             continue
         if not _NO_INLINE.search(before):
-            words = qualifier[0] if qualifier else ""
+            words = f"{qualifier[0] if qualifier else ''} {match['who'] or ''}"
             out.append(_Found(_side(match["side"], None), words, at, match.end()))
     return out
 
@@ -319,14 +258,38 @@ def split(raw: str, section: str) -> list[Block]:
     start = 0
     heading: Span | None = None
     who: str | None = None
+    outer: str | None = None
     for found in find(raw, now):
-        if found.start > start or heading is not None:
-            blocks.append(Block(now, who, start, found.start, heading))
+        at = found.start
+        if (title := _title_before(raw, start, found, not blocks and heading is None)) is not None:
+            at, outer = title
+        if at > start or heading is not None:
+            blocks.append(Block(now, who, start, at, heading))
         if section != "unknown" and found.side != "both":
             now = found.side
-        heading = (found.start, found.end)
-        who = population(found.words)
+        heading = (at, found.end)
+        who = population(found.words) or (None if everyone(found.words) else outer)
         start = found.end
     if start < len(raw) or heading is not None:
         blocks.append(Block(now, who, start, len(raw), heading))
     return blocks
+
+
+def _title_before(raw: str, floor: int, found: _Found, first: bool) -> tuple[int, str] | None:
+    """Start and population of a line "Cohort 2" that stands alone above "Inclusion criteria:".
+
+    It heads this section and those that follow, until the next such line. Above an exclusion only the
+    first line of the text can be one: elsewhere it may be the last criterion of the list before.
+    """
+    if found.side == "exclusion" and not first:
+        return None
+    end = found.start
+    while end > floor and (raw[end - 1].isspace() or raw[end - 1] in "*_#"):
+        end -= 1
+    line = max(raw.rfind("\n", floor, end) + 1, floor)
+    if end <= line or end - line > 80 or (entry := read_line(raw, line, end, False)) is None:
+        return None
+    alone = first or raw[floor:line].endswith(("\n\n", "\n \n", "\r\n\r\n"))
+    if entry.bullet or entry.enum or not alone or not titles(words := raw[entry.start : entry.end]):
+        return None
+    return entry.start, population_of_line(words) or ""

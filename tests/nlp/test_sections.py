@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nlp.sections import population, split
+from nlp.populations import population
+from nlp.sections import split
 
 LEFT_MARKER = re.compile(r"\s*(?:[•#-]+|2\.)$")  # the bullet of the heading that follows a block
 
