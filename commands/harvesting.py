@@ -203,7 +203,9 @@ def refresh(
                 polite = _politeness(pace, contact, clinconnect.PACE)
                 with Client((clinconnect_url,), polite) as client:
                     site = clinconnect.ClinConnect(client, clinconnect_url)
-                    report = refresh_ids(archive, site, wanted, full=full, progress=step)
+                    report = refresh_ids(
+                        archive, site, wanted, keep_contacts=keep_contacts, full=full, progress=step
+                    )
             else:
                 with Client((ctgov_url,), _politeness(pace, contact, 1.0)) as client:
                     registry_ = ctgov.ClinicalTrialsGov(client, ctgov_url)

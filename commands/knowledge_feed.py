@@ -7,6 +7,7 @@ missed is made good by the next command that writes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,8 @@ from kb import moments
 from kb.build import BuildReport, Reading, TrialRecord, build
 from kb.concepts import ConceptRow
 from kb.store import Store
+
+log = logging.getLogger(__name__)
 
 # Records read and put in one go, with a step of the progress bar after each.
 BATCH = 200
@@ -95,6 +98,7 @@ def catch_up(
             report.changed.extend(part.changed)
             if progress is not None:
                 progress(start + len(batch), len(due))
+        log.info("criteria read", extra={"due": len(due), "read": dict(report.counts)})
         if due:
             _settle(store)
             reach("database.before_mark")

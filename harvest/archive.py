@@ -181,7 +181,7 @@ class Archive:
         reach("archive.after_head")
         self._log_head(raw.fetched_at, raw.source, raw.source_id, record, run)
         for alias in prepared.aliases:
-            self.put_alias(raw.source, alias, raw.source_id)
+            self.put_alias(raw.source, alias, raw.source_id, at=raw.fetched_at, run=run)
         if head is None:
             return "new"
         return "drifted" if head.version == prepared.version and head.vanished_at is None else "changed"
@@ -278,8 +278,13 @@ class Archive:
             self._log_head(at, source, source_id, None, run)
         return cursor.rowcount > 0
 
-    def put_alias(self, source: str, alias: str, source_id: str) -> None:
-        """Remember that ``alias`` leads to ``source_id``."""
+    def put_alias(self, source: str, alias: str, source_id: str, *, at: str, run: int) -> None:
+        """Remember that ``alias`` leads to ``source_id``.
+
+        A trial that stands under the alias itself was merged into the other one: it no longer stands.
+        """
+        if alias != source_id:
+            self.mark_vanished(source, alias, at, run)
         self.connection.execute(
             "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET source_id = excluded.source_id",
             (source, alias, source_id),

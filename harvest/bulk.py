@@ -24,7 +24,7 @@ from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
 from harvest.intake import Outcome, in_order, packed
-from harvest.refresh import REPORTED, Report, make_report
+from harvest.refresh import REPORTED, Report, in_short, make_report
 from harvest.sources import clinconnect, ctgov_record
 from harvest.sources.base import Prepared, Storable
 from harvest.sources.ctgov_record import utc_now
@@ -39,7 +39,6 @@ BATCH_BYTES = 16 * 1024 * 1024
 # From this size of a file on, records are prepared in processes beside the one that stores them.
 PARALLEL_BYTES = 24 * 1024 * 1024
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip", ".html", ".htm")
-PROBLEMS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,10 +319,7 @@ class _Importer:
     def finish(self) -> Report:
         """End the run and report it."""
         reach("refresh.before_end")
-        shown = self.problems[:PROBLEMS_SHOWN]
-        if len(self.problems) > len(shown):
-            shown.append(f"and {len(self.problems) - len(shown)} more")
-        message = "; ".join(shown)
+        message = in_short(self.problems)
         complete = not self.problems
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run, name) for name in REPORTED}

@@ -23,18 +23,31 @@ from typing import Any
 
 from harvest import run_log
 from harvest.archive import Archive, Outcome
+from harvest.batches import batches, fetch_batch
 from harvest.canonical import encode
-from harvest.errors import HarvestError, InvalidTrialId, RegistryError, TokenRejected, UnexpectedShape
+from harvest.errors import (
+    BadInput,
+    HarvestError,
+    InvalidTrialId,
+    RegistryError,
+    TokenRejected,
+    UnexpectedShape,
+)
 from harvest.fault_points import reach
 from harvest.run_log import Checkpoint
 from harvest.sources.base import Query
-from harvest.sources.ctgov import ID_BATCH, ClinicalTrialsGov
+from harvest.sources.ctgov import ClinicalTrialsGov
 from harvest.sources.ctgov_record import utc_now
 
 log = logging.getLogger(__name__)
 
 # Times a search starts again because the registry's data moved or a token died, within one run.
 RESTARTS = 3
+# Pages in a row, without a single id that had not come yet, after which paging leads nowhere: empty pages
+# happen, an endless row of them would ask the host forever.
+STALLED_PAGES = 50
+# Problems that the message of a run tells one by one.
+PROBLEMS_SHOWN = 5
 Progress = Callable[[int, int | None], None]
 
 
@@ -134,6 +147,7 @@ class QueryRefresh:
         """Read page after page, and end on a missing token only: empty pages happen. Gives the total."""
         token, total = point.token, point.total
         since = None if ids_only else self.since
+        stalled, arrived = 0, run_log.count_arrived(self.archive, self.key, point.stage)
         while True:
             page = self.source.page(self.query, since=since, token=token, ids_only=ids_only)
             total = page.total if page.total is not None else total
@@ -147,18 +161,30 @@ class QueryRefresh:
                     ids: Iterable[str] = list(listed_ids(page.records))
                 else:
                     ids = self._store(page.records, page.url)
-                run_log.arrive(self.archive, self.key, point.stage, ids)
+                added = run_log.arrive(self.archive, self.key, point.stage, ids)
             reach("refresh.after_page")
+            arrived += added
+            log.info(
+                "page stored",
+                extra={"run": self.run_id, "stage": point.stage, "arrived": arrived, "total": total},
+            )
             if self.progress is not None:
-                self.progress(run_log.count_arrived(self.archive, self.key, point.stage), total)
+                self.progress(arrived, total)
             if token is None:
                 return total
+            stalled = 0 if added else stalled + 1
+            if stalled == STALLED_PAGES:
+                raise RegistryError(
+                    f"{self.source.base_url}: {stalled} pages in a row brought nothing new and promised more;"
+                    " what came is stored, run again later"
+                )
 
     def _fill(self, listed: set[str]) -> None:
         """Fetch the records of the search that the archive lacks, or that it holds as vanished."""
         lacking = [each for each in sorted(listed) if not self._stands(each)]
-        for batch in _batches(lacking):
-            records = list(self.source.fetch_many(batch))
+        for batch in batches(lacking):
+            records, failed = fetch_batch(self.source, batch)
+            self.problems += failed.values()
             with self.archive.transaction():
                 self._store(records, f"{self.source.base_url}/api/v2/studies?filter.ids=...")
         for each in lacking:
@@ -174,13 +200,18 @@ class QueryRefresh:
     def _sweep(self, listed: set[str]) -> None:
         """Ask for the ids that the search returned before and does not now."""
         gone = sorted(run_log.known_ids(self.archive, self.key) - listed)
-        for batch in _batches(gone):
-            records = list(self.source.fetch_many(batch))
+        for batch in batches(gone):
+            records, failed = fetch_batch(self.source, batch)
+            self.problems += failed.values()
             with self.archive.transaction():
                 still = set(self._store(records, f"{self.source.base_url}/api/v2/studies?filter.ids=..."))
                 for each in batch:
+                    if each in failed:
+                        continue
                     if self.archive.resolve(self.source.name, each) in still:
-                        run_log.note(self.archive, self.run_id, each, "left")
+                        # A trial that was merged into another one stands no longer; see Archive.put_alias.
+                        outcome: Outcome = "left" if self._stands(each) else "vanished"
+                        run_log.note(self.archive, self.run_id, each, outcome)
                     elif self.archive.mark_vanished(self.source.name, each, utc_now(), self.run_id):
                         run_log.note(self.archive, self.run_id, each, "vanished")
 
@@ -195,7 +226,7 @@ class QueryRefresh:
             except (UnexpectedShape, InvalidTrialId) as error:
                 self.problems.append(str(error))
                 self.archive.put_quarantine(
-                    self.source.name, url, utc_now(), str(error), encode(record), self.run_id
+                    self.source.name, url, utc_now(), str(error), refused_body(error, record), self.run_id
                 )
                 continue
             outcome = self.archive.put(prepared, run=self.run_id, origin="search", data_version=self.data)
@@ -257,7 +288,7 @@ class QueryRefresh:
     def _finish(self, listed: set[str]) -> Report:
         reach("refresh.before_end")
         complete = not self.problems
-        message = "; ".join(self.problems[:5])
+        message = in_short(self.problems)
         requests = self._sent()
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}
@@ -346,6 +377,16 @@ def listed_ids(records: Iterable[Any]) -> Iterable[str]:
             log.warning("an entry without an id in a list of ids")
 
 
-def _batches(identifiers: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(identifiers), ID_BATCH):
-        yield identifiers[start : start + ID_BATCH]
+def refused_body(error: BadInput, record: Any) -> bytes:
+    """What is kept of a record that is no trial: the bytes of the error, else its JSON (without contacts)."""
+    if isinstance(error, UnexpectedShape):
+        return error.body
+    return encode(record)
+
+
+def in_short(problems: Sequence[str]) -> str:
+    """The first problems on one line, and how many more there are."""
+    shown = list(problems[:PROBLEMS_SHOWN])
+    if len(problems) > len(shown):
+        shown.append(f"and {len(problems) - len(shown)} more")
+    return "; ".join(shown)

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from harvest import run_log
 from harvest.archive import Archive
-from harvest.errors import HarvestError, RecordNotFound, UnexpectedShape
+from harvest.batches import batches, fetch_batch
+from harvest.errors import HarvestError, InvalidTrialId, RecordNotFound, UnexpectedShape
 from harvest.fault_points import reach
-from harvest.refresh import REPORTED, Progress, Report, make_report
+from harvest.refresh import REPORTED, Progress, Report, in_short, make_report, refused_body
 from harvest.sources.base import Prepared
 from harvest.sources.clinconnect import ClinConnect
-from harvest.sources.ctgov import ID_BATCH, ClinicalTrialsGov
+from harvest.sources.ctgov import ClinicalTrialsGov
 from harvest.sources.ctgov_record import utc_now
 from harvest.trial_id import nct_ids
+
+# Ids that the message of a run names one by one; the report holds all.
+IDS_SHOWN = 20
 
 
 @dataclass
@@ -90,28 +94,35 @@ class IdRefresh:
         alone = list(todo)
         if isinstance(self.source, ClinicalTrialsGov) and len(todo) > 1:
             alone = []
-            for start in range(0, len(todo), ID_BATCH):
-                batch = todo[start : start + ID_BATCH]
-                came = self._fetch_batch(self.source, batch)
-                alone += [each for each in batch if each not in came]
+            for batch in batches(todo):
+                settled = self._fetch_batch(self.source, batch)
+                alone += [each for each in batch if each not in settled]
         return [each for each in alone if not self._fetch_one(each)]
 
     def _fetch_batch(self, source: ClinicalTrialsGov, batch: Sequence[str]) -> set[str]:
-        """One ``filter.ids``; gives those of the batch that came, by their id or by an alias."""
-        came: set[str] = set()
-        records = list(source.fetch_many(batch))
+        """One ``filter.ids``; gives those of the batch that came, by their id or by an alias, or that the
+        registry could not give (which is a problem of the run)."""
+        records, failed = fetch_batch(source, batch)
+        self.problems += failed.values()
+        settled = set(failed)
+        url = f"{source.base_url}/api/v2/studies"
         with self.archive.transaction():
             for record in records:
-                prepared = source.prepare(
-                    record, f"{source.base_url}/api/v2/studies", data_timestamp=self.data,
-                    keep_contacts=self.keep_contacts,
-                )  # fmt: skip
+                try:
+                    prepared = source.prepare(
+                        record, url, data_timestamp=self.data, keep_contacts=self.keep_contacts
+                    )
+                except (UnexpectedShape, InvalidTrialId) as error:
+                    self.problems.append(str(error))
+                    body = refused_body(error, record)
+                    self.archive.put_quarantine(source.name, url, utc_now(), str(error), body, self.run_id)
+                    continue
                 self._put(prepared)
-                came |= {prepared.raw.source_id, *prepared.aliases}
-        for _ in came & set(batch):
+                settled |= {prepared.raw.source_id, *prepared.aliases}
+        for _ in settled & set(batch):
             self._tick()
         reach("refresh.after_page")
-        return came
+        return settled
 
     def _fetch_one(self, identifier: str) -> bool:
         """One record by itself; False where the registry does not have it."""
@@ -120,7 +131,10 @@ class IdRefresh:
         try:
             if isinstance(self.source, ClinConnect):
                 head = self.archive.head(self.source.name, known)
-                prepared = self.source.fetch_if_changed(identifier, head.validators if head else {})
+                validators = head.validators if head and not self.full else {}
+                prepared = self.source.fetch_if_changed(
+                    identifier, validators, keep_contacts=self.keep_contacts
+                )
             else:
                 prepared = self.source.fetch(identifier, keep_contacts=self.keep_contacts)
         except RecordNotFound:
@@ -133,7 +147,10 @@ class IdRefresh:
             return head is not None
         except UnexpectedShape as error:
             self._keep_page(error)
-            raise
+            if isinstance(self.source, ClinConnect) or len(self.ids) == 1:
+                raise  # a page of another layout: all pages will be, so no further one is asked for
+            self.problems.append(str(error))
+            return True
         with self.archive.transaction():
             if prepared is None:
                 self.archive.touch(self.source.name, known, utc_now(), self.data)
@@ -141,7 +158,9 @@ class IdRefresh:
             else:
                 self._put(prepared)
                 if prepared.raw.source_id != identifier:
-                    self.archive.put_alias(self.source.name, identifier, prepared.raw.source_id)
+                    self.archive.put_alias(
+                        self.source.name, identifier, prepared.raw.source_id, at=utc_now(), run=self.run_id
+                    )
         return True
 
     def _put(self, prepared: Prepared) -> None:
@@ -163,9 +182,10 @@ class IdRefresh:
                 f"{', '.join(missing[:5])}: no such record at {self.source.base_url}; check the id"
             )
         if missing:
-            self.problems.append(f"not in the registry: {', '.join(missing[:20])}")
+            more = f" and {len(missing) - IDS_SHOWN} more" if len(missing) > IDS_SHOWN else ""
+            self.problems.append(f"not in the registry: {', '.join(missing[:IDS_SHOWN])}{more}")
         reach("refresh.before_end")
-        message = "; ".join(self.problems)
+        message = in_short(self.problems)
         requests = self._sent()
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}

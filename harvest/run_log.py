@@ -6,6 +6,7 @@ None of it can be derived from the raw records, so no rebuild of the knowledge b
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from typing import Any, Literal
 from harvest.archive import Archive, Outcome
 from harvest.errors import BadInput
 from harvest.sources.base import Query
+
+log = logging.getLogger(__name__)
 
 State = Literal["running", "complete", "incomplete", "failed"]
 
@@ -86,7 +89,9 @@ def begin(
             " VALUES (?, ?, ?, ?, ?, ?, 'running')",
             (kind, source, key, json.dumps(request, sort_keys=True, ensure_ascii=False), at, data),
         )
-    return int(cursor.lastrowid or 0)
+    run = int(cursor.lastrowid or 0)
+    log.info("run began", extra={"run": run, "kind": kind, "source": source, "data": data, **request})
+    return run
 
 
 def end(
@@ -105,6 +110,15 @@ def end(
     )
     if state != "failed":
         archive.connection.execute("DELETE FROM run_record WHERE run = ? AND outcome = 'unchanged'", (run,))
+    told = {
+        "run": run,
+        "state": state,
+        "data": data,
+        "requests": requests,
+        "found": counts,
+        "problem": message,
+    }
+    log.log(logging.INFO if state == "complete" else logging.WARNING, "run ended", extra=told)
     return counts
 
 
@@ -171,11 +185,12 @@ def clear_checkpoint(archive: Archive, key: str) -> None:
     archive.connection.execute("DELETE FROM checkpoint WHERE key = ?", (key,))
 
 
-def arrive(archive: Archive, key: str, stage: str, source_ids: Iterable[str]) -> None:
-    """Note ids that arrived in a stage; one that arrives twice counts once."""
-    archive.connection.executemany(
+def arrive(archive: Archive, key: str, stage: str, source_ids: Iterable[str]) -> int:
+    """Note ids that arrived in a stage; one that arrives twice counts once. Gives how many were new."""
+    cursor = archive.connection.executemany(
         "INSERT OR IGNORE INTO checkpoint_id VALUES (?, ?, ?)", ((key, stage, each) for each in source_ids)
     )
+    return max(cursor.rowcount, 0)
 
 
 def arrived(archive: Archive, key: str, stage: str) -> set[str]:

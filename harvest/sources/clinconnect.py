@@ -382,7 +382,9 @@ class ClinConnect:
             raise RegistryError(f"{self.base_url}: 304 to a request without a condition")
         return prepared
 
-    def fetch_if_changed(self, identifier: str, validators: Mapping[str, str]) -> Prepared | None:
+    def fetch_if_changed(
+        self, identifier: str, validators: Mapping[str, str], *, keep_contacts: bool = False
+    ) -> Prepared | None:
         """One page, or None where the host says that it is the one with these validators (304)."""
         identifier = nct_id(identifier)
         conditions = {
@@ -404,6 +406,7 @@ class ClinConnect:
             identifier=identifier,
             url=answer.url,
             validators=_validators(answer),
+            keep_contacts=keep_contacts,
         )
 
     def parse(self, raw: RawRecord) -> Trial:

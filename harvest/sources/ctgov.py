@@ -19,7 +19,7 @@ from harvest.http import Answer, Client
 from harvest.model import RawRecord, Trial
 from harvest.sources import ctgov_record
 from harvest.sources.base import Page, Prepared, Query
-from harvest.trial_id import nct_id
+from harvest.trial_id import holds_only_ids, nct_id
 
 DEFAULT_URL = "https://clinicaltrials.gov"
 # The largest page the API gives; larger sizes are silently cut to it.
@@ -153,6 +153,13 @@ def search_params(query: Query, *, since: str | None = None, ids_only: bool = Fa
     """
     if query.is_empty() and not query.everything:
         raise QueryRejected("an empty query means the whole registry: say --all if you mean that")
+    for text in (query.cond, query.intr, query.term, query.spons):
+        if holds_only_ids(text):
+            # The API's own rule: "If any query parameter contains only NCT IDs, filters are ignored".
+            raise QueryRejected(
+                f"{text!r} is an id, no search (the registry would ignore all filters beside it): "
+                f"trialkb refresh {text}"
+            )
     advanced = [f"({query.advanced})"] if query.advanced else []
     if since:
         advanced.append(f"AREA[LastUpdatePostDate]RANGE[{since},MAX]")

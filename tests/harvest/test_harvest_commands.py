@@ -183,6 +183,8 @@ def test_contacts_stay_out_unless_asked_for(
 BAD = [
     (("refresh", "NCT00000001"), 1, "no such record"),
     (("refresh", "nct12"), 1, "eight digits"),
+    (("refresh", "NCT00000000", "NCT06886919"), 1, "eight digits"),
+    (("refresh", "--term", "NCT06886919", "--status", "COMPLETED"), 1, "trialkb refresh NCT06886919"),
     (("refresh", "../NCT06886919"), 1, "eight digits"),
     (("refresh",), 2, "Give ids"),
     (("refresh", "NCT06886919", "--cond", "lupus"), 2, "Give ids"),
