@@ -1,7 +1,7 @@
 """Comparable trials: first find by topic, then compare by threshold. The two are never blended.
 
-Finding gives a score whose parts are readable rows: condition, intervention, words, criterion concepts
-(weights in ``data/similarity.json``). Parts that the asked trial does not have (a draft without registry
+Finding gives a score whose parts are readable rows: condition, intervention, words, themes (words that keep
+company with them), criterion concepts (weights in ``data/similarity.json``). Parts that the asked trial does not have (a draft without registry
 conditions) drop out, and the other weights are scaled up. Comparing then puts the asked trial's
 thresholds beside those of each trial found (:mod:`kb.contrast`); it orders only when asked to.
 """
@@ -27,6 +27,7 @@ from kb.similarity import Finding, settings
 from kb.store import Store, create_schema
 from kb.terms import term_hash, terms, trial_text
 from kb.textual import Frequencies, cosines, frequencies, shared_words
+from kb.themes import related, related_words, themes
 from kb.topic import (
     NOTHING,
     Features,
@@ -45,6 +46,9 @@ from nlp.model import Extraction
 SCAN = 5_000
 """Up to so many trials every one is scored; beyond, those that share a condition, a product or a target
 (as many of each), and full-text hits of the rarest words."""
+
+IN_THEMES = 500
+"""So many of the best by the other parts are also compared by themes: no other comes near the first pages."""
 
 Order = Literal["topic", "thresholds"]
 
@@ -155,6 +159,11 @@ class _Scored:
     score: float
     in_block: bool
     grades: tuple[tuple[str, Grade, float], ...]
+    themes: float = 0.0
+
+
+def _best_first(one: _Scored) -> tuple[float, int]:
+    return -one.score, one.version_id
 
 
 class _Finder:
@@ -176,6 +185,7 @@ class _Finder:
             "condition": bool(features.conditions or features.mesh),
             "intervention": bool(features.topics),
             "text": bool(self.subject.words),
+            "themes": bool(self.subject.words) and themes(self.store).learned,
             "concepts": bool(features.concepts),
         }
         present = {part: weight for part, weight in self.finding.weights.items() if has[part]}
@@ -197,7 +207,18 @@ class _Finder:
             self._score(version, features[version], *values)
             for version, *values in zip(versions, text.tolist(), concepts.tolist(), strict=True)
         ]
-        return sorted(scored, key=lambda one: (-one.score, one.version_id))
+        scored.sort(key=_best_first)
+        if "themes" in self.weights:
+            scored[:IN_THEMES] = sorted(self._with_themes(scored[:IN_THEMES]), key=_best_first)
+        return scored
+
+    def _with_themes(self, scored: Sequence[_Scored]) -> list[_Scored]:
+        weight = self.weights["themes"]
+        near = related(self.store, self.subject.words, [one.version_id for one in scored])
+        return [
+            replace(one, score=one.score + weight * value, themes=value)
+            for one, value in zip(scored, near.tolist(), strict=True)
+        ]
 
     def _score(self, version: int, other: Features, text: float, concepts: float) -> _Scored:
         mine = self.subject.features
@@ -209,7 +230,9 @@ class _Finder:
         }
         block = self.finding.block
         in_block = all(grades[part].value >= block[part] for part in block)
-        parts = tuple((part, grades[part], weight) for part, weight in self.weights.items())
+        parts = tuple(
+            (part, grade, self.weights[part]) for part, grade in grades.items() if part in self.weights
+        )
         return _Scored(version, sum(grade.value * weight for _, grade, weight in parts), in_block, parts)
 
     def _candidates(self) -> list[int]:
@@ -286,12 +309,21 @@ class _Finder:
 
     def _reasons(self, scored: _Scored) -> tuple[Reason, ...]:
         reasons = []
-        for part, grade, weight in scored.grades:
+        words = self.subject.words
+        others = terms(trial_text(self.store.trial(scored.version_id)))
+        grades = list(scored.grades)
+        if "themes" in self.weights:
+            kept = Grade(scored.themes, "related words", "") if scored.themes > 0 else NOTHING
+            grades.append(("themes", kept, self.weights["themes"]))
+        for part, grade, weight in grades:
             because = grade.because
-            if part == "text" and grade.value > 0:
-                others = terms(trial_text(self.store.trial(scored.version_id)))
-                shared = shared_words(self.subject.words, others, self.known)
-                because = ", ".join(f"{word} {share:.3f}" for word, share in shared)
+            if part in ("text", "themes") and grade.value > 0:
+                shares = (
+                    shared_words(words, others, self.known)
+                    if part == "text"
+                    else related_words(self.store, words, others)
+                )
+                because = ", ".join(f"{word} {share:.3f}" for word, share in shares)
             name = grade.name
             if part == "concepts" and grade.value > 0:
                 theirs = load_concepts_of(self.store.connection, scored.version_id)

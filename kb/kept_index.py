@@ -21,7 +21,7 @@ from kb.store import SCHEMA_VERSION, Store
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-INDEX_FORMAT = 3
+INDEX_FORMAT = 4
 """Raised with every change of what an index holds."""
 
 KEPT_FROM = 20_000

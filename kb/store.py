@@ -48,7 +48,7 @@ from kb.rows import PutResult
 from kb.writer import TrialWriter
 from nlp.model import Extraction
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of schema.sql, or of what is derived: an older file must be rebuilt."""
 
 KEPT_TABLES = ("review", "quality")

@@ -1,10 +1,11 @@
 """The words of a trial as a compact vector, for finding by text.
 
-A term is a lower-case word of at least two letters with its plural folded; stop words are out. A longer
-word also counts by its first letters ("immun…"), which joins the members of a family that no plural rule
-joins (leukemia, leukemic); measured on the registry records of ``benchmarks/comparable.py``. A vector is stored as 32-bit hashes with their counts (``crc32`` of the UTF-8 term: stable across runs
-and machines), so that no dictionary has to be kept. At the 10**5 distinct terms of a large registry
-about one term in 40,000 shares its hash with another, which no ranking notices.
+A term is a lower-case word of at least two signs that begins with a letter, with its plural folded; stop
+words are out, and the parts of a hyphenated word count apart. Counting a longer word by its first letters
+too ("leukem…") lowered nDCG in ``benchmarks/comparable.py``: what keeps company is learned instead
+(:mod:`kb.themes`). A vector is stored as 32-bit hashes with their counts (``crc32`` of the UTF-8 term: stable
+across runs and machines), so that no dictionary has to be kept. At the 10**5 distinct terms of a large
+registry about one term in 40,000 shares its hash with another, which no ranking notices.
 """
 
 from __future__ import annotations
@@ -20,10 +21,7 @@ import numpy.typing as npt
 
 from harvest.model import Trial
 
-STEM = 6
-"""Letters by which the family of a longer word counts; 5 to 8 measure alike."""
-
-_WORD = re.compile(r"[^\W\d_][\w\-]*[^\W_]")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]\w+")
 
 _STOP = """a about above after all also am an and any are as at be been before being below between both but by
     can could did do does doing during each either etc few for from further had has have having he her here
@@ -41,21 +39,10 @@ Vector = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]
 
 def terms(text: str) -> list[str]:
     """The terms of ``text`` in order, repeats kept."""
-    found: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        found.extend(_forms(word))
-    return found
+    return [_singular(word) for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
 
 
 @lru_cache(maxsize=200_000)
-def _forms(word: str) -> tuple[str, ...]:
-    """The terms by which a word counts: none for a stop word, its family too for a longer one."""
-    if word in STOP_WORDS:
-        return ()
-    word = _singular(word)
-    return (word, f"{word[:STEM]}…") if len(word) > STEM else (word,)
-
-
 def _singular(word: str) -> str:
     """Plural endings off: the one folding that never joins two meanings in this field's words."""
     if len(word) > 4 and word.endswith("ies"):

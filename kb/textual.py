@@ -66,7 +66,7 @@ def _count(connection: sqlite3.Connection) -> Arrays:
     cursor = connection.execute(f"{_VECTORS} ORDER BY v.id")
     while batch := cursor.fetchmany(2000):
         versions += [row[0] for row in batch]
-        values, owner = _weights([row[1] for row in batch], known)
+        _, values, owner = weighted([row[1] for row in batch], known)
         lengths.append(np.sqrt(np.bincount(owner, values**2, minlength=len(batch))).astype(np.float32))
     return {
         "documents": np.array(len(sampled)), "hashes": hashes, "counts": counts,
@@ -77,15 +77,15 @@ def _count(connection: sqlite3.Connection) -> Arrays:
 _VECTORS = "SELECT v.id, t.terms FROM current_version v JOIN term_vector t ON t.version_id = v.id"
 
 
-def _weights(
+def weighted(
     blobs: Sequence[bytes], known: Frequencies
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Every stored term's weight, and the place of its vector."""
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Every stored term of these vectors: its hash, its weight, and the place of its vector among them."""
     vectors = [decode(blob) for blob in blobs]
     owner = np.repeat(np.arange(len(blobs)), [len(vector[0]) for vector in vectors])
-    counts = np.concatenate([vector[1] for vector in vectors])
-    hashes = np.concatenate([vector[0] for vector in vectors])
-    return (1 + np.log(counts)) * known.idf(hashes), owner
+    counts = np.concatenate([np.zeros(0, np.uint16), *(vector[1] for vector in vectors)])
+    hashes = np.concatenate([np.zeros(0, np.uint32), *(vector[0] for vector in vectors)])
+    return hashes, (1 + np.log(counts)) * known.idf(hashes), owner
 
 
 def cosines(store: Store, words: Sequence[str], version_ids: Sequence[int]) -> npt.NDArray[np.float64]:

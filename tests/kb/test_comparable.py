@@ -120,7 +120,7 @@ def test_thresholds_sort_but_do_not_find(some: Store) -> None:
 
 
 def test_weights_hold_no_thresholds() -> None:
-    assert set(settings()[0].weights) == {"condition", "intervention", "text", "concepts"}
+    assert set(settings()[0].weights) == {"condition", "intervention", "text", "themes", "concepts"}
 
 
 def test_a_limit_below_one_is_refused(some: Store) -> None:
