@@ -116,7 +116,11 @@ class AgeReading(Reading):
         return "k" in between or between.count("w") > 2
 
     def _age(self, value: Value, floor: int) -> bool:
-        if not value.explicit and self.before is not None and self.before[2] == "Age":
+        if (
+            self.before is not None
+            and self.before[2] == "Age"
+            and (not value.explicit or (value.low, value.high) == (self.before[0].low, self.before[0].high))
+        ):
             between = self.text[self.before[0].end : value.start]
             if len(between) < 40 and "includ" in between.lower():
                 return True  # "14-70 years old (including 14, 70 years old)": the bounds again

@@ -18,6 +18,9 @@ class CountReading(Reading):
             value.flags.append("lost_comparator")
         if self._restates(value):
             return True
+        again = self._count_again(value, ceiling)
+        if again is not None:
+            return self._emit(value, [again], "Count")
         if value.unit is None and value.low is not None and 1900 <= value.low <= 2100:
             return False
         if value.unit is not None and (link is None or link.concept is None):
@@ -28,7 +31,7 @@ class CountReading(Reading):
             first = self._value_first(value) or value.relative == "ULN"
             link = self.linker.right(value, ceiling) if first else None
             if link is None or link.concept is None or link.lexeme > value.last + 2:
-                return False
+                return self._own_name(value, ceiling)
             return self._emit(value, [link, *self.linker.coordinated_right(value, link)])
         if link is None or not self._touches(value, link, floor):
             return self._own_name(value, ceiling)
@@ -48,6 +51,8 @@ class CountReading(Reading):
         """A known concept that stands right behind its number: "or 94 % oxygen saturation on oxygen"."""
         if value.unit is None or self.codes[value.last : value.last + 1] != "k":
             return False
+        if (value.ucum or "").startswith("{"):
+            return False  # "a 10-point pain scale"
         link = self.linker.right(value, ceiling)
         if link is None or link.concept is None or link.lexeme != value.last:
             return False
@@ -140,11 +145,30 @@ class CountReading(Reading):
             value.flags.remove("lost_comparator")
         return self.before[1]
 
+    def _count_again(self, value: Value, ceiling: int) -> Link | None:
+        """The next count of a row, whose comparator stands before the first: "at least 1 BILAG A or 2
+        BILAG B" """
+        if self.before is None or self.before[2] != "Count" or value.unit is not None or value.values:
+            return None
+        first = self.before[0]
+        between = self.codes[first.last : value.first]
+        if not first.explicit or first.comparator not in (">", ">=", "<", "<=") or len(between) > 6:
+            return None
+        if between[-1:] not in ("|", "&") or self.codes[value.last : value.last + 1] not in ("w", "k"):
+            return None
+        right = self.linker.right(value, ceiling)
+        counted = self.text[self.before[1][-1].start : self.before[1][-1].end].lower().split()
+        if right is None or not set(counted) & set(self.text[right.start : right.end].lower().split()):
+            return None
+        bounded(value, first.comparator, value.low or 0.0)
+        value.flags.remove("lost_comparator")
+        return Link(self._countable(right), right.start, right.end, right.lexeme)
+
     def _counted(self, value: Value, link: Link | None, ceiling: int) -> Link | None:
         """What a count counts: "at least 5 attacks of migraine", "two or more prior lines"."""
         if value.unit is not None and not (value.ucum or "").startswith("{"):
             return None
-        if value.unit is not None and "/" in (value.ucum or ""):
+        if value.unit is not None and ("/" in (value.ucum or "") or value.ucum == "{titer}"):
             return None
         if "s" in self.codes[max(0, value.first - 1) : value.last]:
             return None  # "grade 2 bleeding" is a grade, not a count

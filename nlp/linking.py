@@ -16,6 +16,9 @@ from nlp.vocab import Concept, Vocabulary
 
 LONGEST_BRACKET = 60
 """How many lexemes of a bracket are skipped between a name and its value."""
+DAILY_MASS = ("g", "mg")
+PER_DAY = "/(24.h)"
+"""A mass beside what is collected over a day ("24-hour urine protein >= 1 g") is the mass of that day."""
 REACH = 24
 """How many lexemes a noun phrase may reach to the left; what lies further is another clause."""
 
@@ -118,6 +121,8 @@ class Linker:
         """Whether a limit in this unit can bound the concept at all (by dimension)."""
         if unit is None or unit in concept.units or unit == concept.unit:
             return True
+        if unit in DAILY_MASS and (concept.unit or "").endswith(PER_DAY):
+            return True
         known = concept.units or ((concept.unit,) if concept.unit else ())
         if not known:
             return unit not in TIME_UNITS
@@ -156,7 +161,9 @@ class Linker:
         floor = max(floor, value.first - REACH)
         while at >= floor and codes[at] in "fv(:n,crxgb=&|ti":
             if codes[at] == "x" and self._opens_clause(at):
-                return None
+                if at <= floor or codes[at - 1] != "," or ":" not in codes[at : value.first]:
+                    return None
+                at -= 1  # "prednisone, if taken: <= 20 mg/day"
             at -= 1
         if at > floor and codes[at] == "q" and codes[at + 1] in "&|," and codes[at - 1] in "k)":
             at -= 1  # "HBsAg positive and < 1500 IU/mL"

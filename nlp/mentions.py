@@ -245,6 +245,8 @@ class _Layout:
             return end
         if word.code == "0":
             return self._number_word(at, last, float(word.value))
+        if self.words[at] in numbers.ROMAN and self.codes and self._after_scale():
+            return self._word(at)  # "class III, IV or V": no visit
         if word.code == "r" and self.words[at] == "-" and self._is_minus(at):
             return self._number(at + 1, negative=True)
         code = word.code

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from nlp.draft import Draft
-from nlp.linking import Link, Linker
+from nlp.linking import DAILY_MASS, PER_DAY, Link, Linker
 from nlp.mentions import Lexemes
 from nlp.model import Kind, Window
 from nlp.units import UnitMatch
@@ -118,6 +118,13 @@ class Reading:
             entity_type = self._type(draft, concept.entity_type if concept else None, named)
         draft.entity_type = entity_type
         draft.kind = _kind(entity_type, concept.kind if concept else None, named, draft)
+        if draft.unit in DAILY_MASS and concept and (concept.unit or "").endswith(PER_DAY):
+            draft.unit = f"{draft.unit}{PER_DAY}"
+            if "24" not in named and "day" not in named.lower():
+                draft.flags.append("unit_assumed")
+        if entity_type == "Drug dose" and value.unit is not None:
+            rate = self.vocabulary.units.rate_after(self.text, value.unit)
+            draft.unit = rate[0] if rate is not None else draft.unit
         if value.equated and draft.kind not in ("ordinal", "count"):
             # sites turn ">=" into "=": a measured quantity is never asked to be one exact number
             draft.flags.append("lost_comparator")

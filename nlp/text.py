@@ -45,6 +45,8 @@ _TABLE = str.maketrans(_SAME)
 
 # CommonMark 0.28, section 6.1: any ASCII punctuation may be escaped by a backslash.
 _ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~]|&(?:#\d{1,6}|#x[0-9A-Fa-f]{1,5}|[A-Za-z]{2,8});")
+# A power whose superscript a site set off by a blank: "10 ⁹/L".
+_SET_OFF_POWER = re.compile("(?<=[x*\u00d7 ]10) (?=[\u2074-\u2079\u00b9\u00b2\u00b3])")
 # Word-processor fonts whose >= and <= arrived as superscript three and pound sign (seen in Chia).
 _FONT_SIGN = re.compile(r"(?<![\w)\]])([\u00b3\u00a3])(?=\s?\d)")
 
@@ -81,6 +83,8 @@ def fold(raw: str, start: int = 0, end: int | None = None) -> Folded:
     piece = raw[start:end]
     if "\u00b3" in piece or "\u00a3" in piece:
         piece = _FONT_SIGN.sub(lambda m: "≥" if m.group(1) == "\u00b3" else "≤", piece)
+    if "10 " in piece and not piece.isascii():
+        piece = _SET_OFF_POWER.sub("^", piece)
     cuts: list[int] = []
     shifts: list[int] = []
     widths: dict[int, int] = {}

@@ -77,7 +77,7 @@ _DAILY = (
 _ABBREVIATION = r"(?: {0,1}\([a-z%]{1,5}\)(?= {0,1}/| {1,2}per\b))?"
 # "mg of prednisone per day", "g alcohol/day": the substance stands between the amount and the time.
 _RATE = re.compile(
-    r" {1,2}(?:of {1,2})?(?:[a-z][a-z-]{2,}(?: {1,2}|(?=/))){1,4}?(?:\((?:or )?[a-z -]{3,24}\) {0,2})?"
+    r" {1,2}(?:of {1,2})?(?:(?:[a-z][a-z-]{2,}|or|its?|an?)(?: {1,2}|(?=/))){1,5}?(?:\((?:or )?[a-z -]{3,24}\) {0,2})?"
     r"(?P<how>daily\b|(?:/|per|a|each|every) {0,2}(?:day|d)\b|/ ?24 ?h\b|weekly\b|(?:/|per|a|each) {0,2}(?:week|wk)\b)",
     FLAGS,
 )

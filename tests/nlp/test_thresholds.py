@@ -266,6 +266,12 @@ def test_brackets_nested_without_end_are_read_in_bounded_depth() -> None:
         ("130 mmHg = SBP < 180 mmHg", ["sbp = 130 mm[Hg]", "sbp < 180 mm[Hg]"]),
         ("90% oxygen saturation or 94% oxygen saturation on oxygen", ["spo2 = 90 %", "spo2 = 94 %"]),
         ("Comorbidity index adjusted to age < 4", ["- < 4"]),
+        ("24-hour urine protein ≥ 1 g", ["prot_24h >= 1 g/(24.h)"]),
+        ("Proteinuria > 1 g", ["prot_24h > 1 g/(24.h)"]),
+        ("Lupus nephritis class III, IV or V", ["ln_class set 3/4/5"]),
+        ("Positive ANA (titer ≥ 1:80)", ["ana >= 80 {titer}"]),
+        ("Platelets ≥ 50 × 10 ⁹/L", ["plt >= 50 10*9/L"]),
+        ("Between 14 and 70 years old (including 14 and 70 years old)", ["age range 14/70 a"]),
     ],
 )
 def test_the_name_stands_where_a_reader_would_look_for_it(text: str, said: list[str]) -> None:
@@ -275,4 +281,17 @@ def test_the_name_stands_where_a_reader_would_look_for_it(text: str, said: list[
 
 def test_a_scale_named_behind_its_score_is_what_the_score_is_of() -> None:
     (item,) = items("Baseline pain assessed at screening of ≥ 5 on the pain numeric rating scale")
-    assert "rating scale" in item.concept_text
+    assert "rating scale" in (item.concept_text or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Prednisone, if taken: ≤ 20 mg/day", ["prednisone_eq <= 20 mg/d"]),
+        ("> 20 mg of prednisone per day", ["prednisone_eq > 20 mg/d"]),
+        ("≥ 10 mg prednisone or equivalent daily", ["prednisone_eq >= 10 mg/d"]),
+        ("At least 1 BILAG A or 2 BILAG B", ["BILAG A >= 1", "BILAG B >= 2"]),
+    ],
+)
+def test_doses_are_by_the_day_and_a_row_of_counts_shares_its_comparator(text: str, said: list[str]) -> None:
+    assert [short(item) for item in items(text)] == said
