@@ -3,7 +3,8 @@
 1. Parse, hash and archive N records from a .jsonl file, against bare ``json.loads`` of the same bytes in the
    same process, measured in turns so that a busy machine slows both. The target is a ratio of at least 0.25.
 2. Import the same file again: a no-op.
-3. A full refresh against the embedded registry (a process of its own, pace 0) into an empty archive, and one
+3. Read a zip and a folder of as many small documents: the peak memory must not grow with their number.
+4. A full refresh against the embedded registry (a process of its own, pace 0) into an empty archive, and one
    more after the registry's data has moved on by a day with one record in a hundred amended.
 
 Records are made from those in ../shared where it is at hand, else from the project's fixtures: each copy gets
@@ -18,9 +19,11 @@ import gzip
 import json
 import multiprocessing
 import resource
+import shutil
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
@@ -32,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
 from harvest.archive import Archive  # noqa: E402
-from harvest.bulk import import_path  # noqa: E402
+from harvest.bulk import import_path, pieces  # noqa: E402
 from harvest.http import Client, Politeness  # noqa: E402
 from harvest.local_registry import LocalRegistry, load  # noqa: E402
 from harvest.refresh import refresh_query  # noqa: E402
@@ -137,6 +140,32 @@ def bulk(folder: Path, count: int) -> None:
         archive_path.unlink()
 
 
+def read_all(path: Path) -> tuple[int, float]:
+    """How many documents a zip or folder has, and the peak memory of this process after reading them."""
+    return sum(1 for _ in pieces(path)), peak_mb()
+
+
+def entries(folder: Path, count: int) -> None:
+    """Part 3, at the sizes of :func:`bulk`."""
+    print(f"\n{'documents':>9} {'zip, peak MB':>13} {'folder, peak MB':>16}")
+    for size in sorted({max(1, count // 100), max(1, count // 10), count}):
+        bundle, files = folder / "documents.zip", folder / f"documents{size}"
+        files.mkdir()
+        with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as stream:
+            for number in range(size):
+                body = b'{"protocolSection": {"identificationModule": {"nctId": "NCT%08d"}}}' % number
+                stream.writestr(f"NCT{number:08d}.json", body)
+                (files / f"NCT{number:08d}.json").write_bytes(body)
+        peaks = []
+        for path in (bundle, files):
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                found, peak = pool.submit(read_all, path).result()
+            assert found == size
+            peaks.append(peak)
+        print(f"{size:>9} {peaks[0]:>13.0f} {peaks[1]:>16.0f}", flush=True)
+        shutil.rmtree(files)
+
+
 def serve(path: Path, address: Any, stop: Any) -> None:
     """The registry's process: amends one record in a hundred when it is told to, then serves on."""
     held = load(path)
@@ -155,7 +184,7 @@ def serve(path: Path, address: Any, stop: Any) -> None:
 
 
 def refreshes(folder: Path, count: int) -> None:
-    """Part 3."""
+    """Part 4."""
     path = folder / "registry.jsonl"
     write_records(path, count)
     here, there = multiprocessing.Pipe()
@@ -202,6 +231,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trialkb-") as name:
         bulk(Path(name), arguments.records)
+        entries(Path(name), arguments.records)
         refreshes(Path(name), arguments.refresh)
 
 

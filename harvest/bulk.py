@@ -23,6 +23,7 @@ from harvest.archive import Outcome as PutOutcome
 from harvest.canonical import decode
 from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, UnreadableFile
 from harvest.fault_points import reach
+from harvest.file_entries import files_of, unpacked, zip_entries
 from harvest.intake import Outcome, in_order, packed
 from harvest.refresh import REPORTED, Report, in_short, make_report
 from harvest.sources import clinconnect, ctgov_record
@@ -62,11 +63,7 @@ def pieces(path: Path) -> Iterator[Piece]:
     document that is too large.
     """
     if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.is_file() and _kind(each))
-        if not files:
-            raise UnreadableFile(f"{path}: no {', '.join(SUFFIXES)} in this folder")
-        for each in files:
-            yield from pieces(each)
+        yield from _read_folder(path)
         return
     if not path.exists():
         raise UnreadableFile(f"{path}: no such file or folder")
@@ -84,6 +81,21 @@ def pieces(path: Path) -> Iterator[Piece]:
 def _kind(path: Path) -> str | None:
     name = path.name.lower()
     return next((suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+
+
+def _read_folder(path: Path) -> Iterator[Piece]:
+    found = False
+    try:
+        for each in files_of(path):
+            if _kind(each):
+                found = True
+                yield from pieces(each)
+    except OSError as error:
+        raise UnreadableFile(
+            f"{path}: cannot be read to its end ({error}); what came before is stored"
+        ) from error
+    if not found:
+        raise UnreadableFile(f"{path}: no {', '.join(SUFFIXES)} in this folder")
 
 
 def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
@@ -119,19 +131,17 @@ def _read_document(path: Path) -> Iterator[Piece]:
 
 def _read_zip(path: Path) -> Iterator[Piece]:
     size = path.stat().st_size
-    with zipfile.ZipFile(path) as bundle:
-        # The directory of 600,000 entries is 100 MB; the entries' contents are what must not add up.
-        for entry in bundle.infolist():
-            name = entry.filename
-            if entry.is_dir() or not name.lower().endswith((".json", ".html", ".htm")):
+    with path.open("rb") as directory, path.open("rb") as content:
+        for entry in zip_entries(directory):
+            name = entry.name.lower()
+            if not name.endswith((".json", ".html", ".htm")):
                 continue
-            where = f"{path} {name}"
-            with bundle.open(entry) as stream:
-                # The size that the directory claims may lie: what counts is what comes out.
-                body = stream.read(MAX_RECORD_BYTES + 1)
+            where = f"{path} {entry.name}"
+            # The size that the directory claims may lie: what counts is what comes out.
+            body = unpacked(content, entry, MAX_RECORD_BYTES)
             if len(body) > MAX_RECORD_BYTES:
                 raise UnreadableFile(f"{where}: over {MAX_RECORD_BYTES} bytes unpacked, so no record")
-            yield Piece(where, body, name.lower().endswith((".html", ".htm")), entry.header_offset, size)
+            yield Piece(where, body, name.endswith((".html", ".htm")), entry.offset, size)
 
 
 READERS: dict[str, Callable[[Path], Iterator[Piece]]] = {
