@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.output import EXIT_BAD_INPUT, CommandError, Output, Table, atomic_write, output_options, to_json
+from commands.output import CommandError, Output, Table, output_options
+from commands.review_files import FILE_COMMANDS
 
 if TYPE_CHECKING:
     from kb.review import Review
@@ -65,24 +65,43 @@ def review_show(trial_id: str, output: Output) -> None:
 
     Example: trialkb review show NCT06886919
     """
-    from kb.review import reviewed
+    from kb.lines import line_hash
+    from kb.review import all_reviews, reviewed
+    from kb.review_reopened import reopened
     from kb.store import Store
 
     with Store.open(output.db) as store:
-        extraction = store.extraction(store.version_id(trial_id))
-        _, said = reviewed(store.connection, extraction)
+        version = store.version_id(trial_id)
+        extraction = store.extraction(version)
+        decided, said = reviewed(store.connection, extraction)
+        again = [one for one in reopened(store.connection, [version]) if trial_id in one.trials]
+        missed = [one for one in all_reviews(store.connection) if one.verdict == "missed"]
     rows = []
     places = _places(extraction)
-    for item in extraction.items:
+    for item, now in zip(extraction.items, decided.items, strict=True):
         criterion = places.get((item.section, item.criterion))
+        by = said.get(item.id, "open")
+        by += f": {_shown(now)}" if by.startswith("corrected") else ""
         text = " ".join((criterion.text if criterion else item.value_text).split())
         rows.append(
-            [item.id, f"{item.section} {item.criterion}", _shown(item), item.value_text, ", ".join(item.flags),
-             said.get(item.id, "open"), text]
+            [item.id, f"{item.section} {item.criterion}", _shown(item), item.value_text, ", ".join(item.flags), by, text]
         )  # fmt: skip
+    for criterion in extraction.criteria:
+        for one in missed:
+            if one.line_hash == line_hash(criterion.text) and one.section in (None, criterion.section):
+                by = f"missed by {one.reviewer}, {one.reviewed_at[:10]}: {one.reason or ''}"
+                where = f"{criterion.section} {criterion.path}"
+                rows.append(["", where, "", "", "", by, " ".join(criterion.text.split())])
+    for each in again:
+        if each.why != "read otherwise":  # that one stands at its item
+            by = f"re-opened by {each.review.reviewer}, {each.review.reviewed_at[:10]}: {each.why}"
+            rows.append(["", "", "", "", "", by, " ".join(each.review.line_text.split())])
     columns = ("item", "criterion", "read as", "words", "flags", "review", "line")
     data = [dict(zip(columns, row, strict=True)) for row in rows]
-    output.emit({"trial": trial_id, "items": data}, Table(columns, rows, widths={"line": 50, "read as": 34}))
+    output.emit(
+        {"trial": trial_id, "items": data},
+        Table(columns, rows, widths={"line": 46, "read as": 30, "words": 26, "review": 30}),
+    )
 
 
 def _reviewer_options(command: Any) -> Any:
@@ -99,6 +118,15 @@ def _find(store: Store, trial_id: str, item_id: str) -> tuple[Criterion, Item]:
     if item is None:
         raise CommandError(f"{trial_id} has no reading {item_id!r}; `trialkb review {trial_id}` lists them")
     return _places(extraction)[item.section, item.criterion], item
+
+
+def _criterion(places: dict[tuple[str, str], Criterion], trial_id: str, section: str, path: str) -> Criterion:
+    found = places.get((section, path))
+    if found is None:
+        raise CommandError(
+            f"{trial_id} has no criterion {section} {path}; `trialkb show {trial_id}` lists them"
+        )
+    return found
 
 
 def _store_one(output: Output, made: Review) -> None:
@@ -167,7 +195,7 @@ def review_correct(
 
     Example: trialkb review correct NCT06886919 i9 --set low=50 --set unit=10*9/L
     """
-    from kb.review import checked_correction
+    from kb.review_correction import checked_correction
 
     corrected = {}
     for field in fields:
@@ -178,7 +206,27 @@ def review_correct(
             corrected[name] = json.loads(text)
         except ValueError:
             corrected[name] = text  # plain words need no quotes
+    _as_vocabulary_has_it(output, corrected)
     _decide(output, trial_id, item_id, "corrected", reviewer, why, checked_correction(corrected))
+
+
+def _as_vocabulary_has_it(output: Output, corrected: dict[str, Any]) -> None:
+    """Turn a concept's name into its id and a unit into UCUM, in place.
+
+    Raises kb's ConceptUnknown, CommandError for an unknown unit.
+    """
+    from commands.patient_files import as_ucum
+    from kb.concepts import resolve_concept
+    from kb.store import Store
+
+    concept, unit = corrected.get("concept"), corrected.get("unit")
+    if isinstance(concept, str):
+        with Store.open(output.db) as store:
+            corrected["concept"] = resolve_concept(store.connection, concept)
+    if isinstance(unit, str) and not unit.startswith("{"):
+        corrected["unit"] = as_ucum(unit)
+        if corrected["unit"] is None:
+            raise CommandError(f"--set unit={unit}: the unit is not known; write UCUM, for example 10*9/L")
 
 
 @review.command("missed")
@@ -198,20 +246,17 @@ def review_missed(
     from kb.store import Store
 
     with Store.open(output.db) as store:
-        criterion = _places(store.extraction(store.version_id(trial_id))).get((section, path))
-    if criterion is None:
-        raise CommandError(
-            f"{trial_id} has no criterion {section} {path}; `trialkb show {trial_id}` lists them"
-        )
+        places = _places(store.extraction(store.version_id(trial_id)))
+    criterion = _criterion(places, trial_id, section, path)
     _store_one(output, make_review(criterion, None, "missed", reviewer, why))
 
 
 @review.command("undo")
 @click.argument("trial_id")
-@click.argument("item_id")
+@click.argument("item_id", metavar="ITEM|'SECTION PATH'")
 @output_options
 def review_undo(trial_id: str, item_id: str, output: Output) -> None:
-    """Take the reviews of a reading back; they stay on record as taken back.
+    """Take the reviews of a reading back, or what was said to be missed in a criterion; they stay on record.
 
     Example: trialkb review undo NCT06886919 i9
     """
@@ -221,106 +266,17 @@ def review_undo(trial_id: str, item_id: str, output: Output) -> None:
 
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with Store.open(output.db, "write", purpose="trialkb review") as store, store.transaction() as connection:
-        criterion, item = _find(store, trial_id, item_id)
-        count = undo_review(connection, line_hash(criterion.text), item_key(item, criterion), now)
+        section, _, path = item_id.partition(" ")
+        places = _places(store.extraction(store.version_id(trial_id)))
+        if path:
+            criterion, key = _criterion(places, trial_id, section, path), ""
+        else:
+            criterion, item = _find(store, trial_id, item_id)
+            key = item_key(item, criterion)
+        count = undo_review(connection, line_hash(criterion.text), key, now)
     if count == 0:
         raise CommandError(f"{trial_id} {item_id} has no review to take back")
     output.emit({"undone": count}, f"Taken back: {count}.")
-
-
-# ------------------------------------------------------------------------- files
-
-
-def _write_rows(target: Path | None, rows: Sequence[dict[str, Any]]) -> None:
-    text = "".join(to_json(row, indent=None) + "\n" for row in rows)
-    if target is None:
-        click.echo(text, nl=False)
-        return
-    with atomic_write(target) as handle:
-        handle.write(text)
-
-
-_out_option = click.option(
-    "-o",
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A file; default: stdout.",
-)
-
-
-@review.command("export")
-@_out_option
-@output_options
-def review_export(target: Path | None, output: Output) -> None:
-    """Write every review, taken-back ones too, as JSON Lines.
-
-    Example: trialkb review export -o reviews.jsonl
-    """
-    from kb.review_files import export_rows
-    from kb.store import Store
-
-    with Store.open(output.db) as store:
-        rows = list(export_rows(store.connection))
-    _write_rows(target, rows)
-    click.echo(f"{len(rows)} reviews", err=True)
-
-
-@review.command("import")
-@click.argument("source", type=click.File(encoding="utf-8"))
-@output_options
-def review_import(source: Any, output: Output) -> None:
-    """Take reviews from a file that export wrote; all of them, or none where one is wrong.
-
-    Example: trialkb review import reviews.jsonl
-    """
-    from kb.review_files import import_rows
-    from kb.store import Store
-
-    with Store.open(output.db, "write", purpose="trialkb review") as store, store.transaction() as connection:
-        new, known = import_rows(connection, source, getattr(source, "name", "stdin"))
-    output.emit({"new": new, "known": known}, f"{new} new, {known} there already.")
-
-
-@review.command("to-gold")
-@_out_option
-@output_options
-def review_to_gold(target: Path | None, output: Output) -> None:
-    """Make a test case of every reviewed line; `trialkb review check` runs them.
-
-    Example: trialkb review to-gold -o reviewed.jsonl
-    """
-    from kb.review import all_reviews
-    from kb.review_files import gold_rows
-    from kb.store import Store
-
-    with Store.open(output.db) as store:
-        rows = list(gold_rows(all_reviews(store.connection)))
-    _write_rows(target, rows)
-    click.echo(f"{len(rows)} test cases", err=True)
-
-
-@review.command("check")
-@click.argument("source", type=click.File(encoding="utf-8"))
-def review_check(source: Any) -> None:
-    """Run the test cases that to-gold wrote against today's reading; exit code 1 where one fails.
-
-    Example: trialkb review check reviewed.jsonl
-    """
-    from kb.review_files import gold_failures, gold_rows_of
-    from nlp import pipeline
-
-    rows = gold_rows_of(source, getattr(source, "name", "stdin"))
-    extract = pipeline.build().extract
-    failed = 0
-    for row in rows:
-        problems = gold_failures(row, extract)
-        failed += bool(problems)
-        for problem in problems:
-            click.echo(f"{row['doc_id']}: {problem}")
-    click.echo(f"{len(rows)} test cases, {failed} failed")
-    if failed:
-        raise SystemExit(EXIT_BAD_INPUT)
 
 
 # ------------------------------------------------------------------------- queue
@@ -356,5 +312,8 @@ def review_queue(limit: int, subject: str | None, output: Output) -> None:
         [asdict(one) for one in found], Table(columns, _queue_rows(found), widths={"line": 60, "why": 40})
     )
 
+
+for _command in FILE_COMMANDS:
+    review.add_command(_command)
 
 COMMANDS: tuple[click.Command, ...] = (review,)

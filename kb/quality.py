@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kb.review import all_reviews
+from kb.review_reopened import reopened
 
 Figures = Mapping[str, float]
 
@@ -155,6 +156,11 @@ def _share(part: float | None, whole: float | None) -> float:
 
 def _reviewed_share(ask: _Ask, connection: sqlite3.Connection, wanted: float) -> float:
     done = {(review.line_hash, review.item_key) for review in all_reviews(connection)}
+    done -= {
+        (one.review.line_hash, one.review.item_key)
+        for one in reopened(connection)
+        if one.why != "the text changed"
+    }
     if not done:
         return 0.0
     places = ask.rows(

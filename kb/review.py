@@ -13,27 +13,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from kb.errors import BadQuestion
 from kb.lines import item_key, line_hash
-from nlp.model import (
-    COMPARATORS,
-    RELATIVE_TO,
-    All,
-    AnyOf,
-    Criterion,
-    Expression,
-    Extraction,
-    If,
-    Item,
-    Kind,
-    Leaf,
-    Not,
-    Role,
-    Unread,
-    Window,
-)
+from kb.review_correction import CORRECTABLE, READING, ReviewInvalid, corrected_reading
+from nlp.model import All, AnyOf, Criterion, Expression, Extraction, If, Item, Leaf, Not, Unread, Window
 
 Verdict = Literal["correct", "wrong", "corrected", "missed"]
 Status = Literal["accepted", "rejected", "corrected", "missed", "re-opened"]
@@ -44,23 +28,6 @@ _STATUS: Mapping[str, Status] = {
     "missed": "missed",
 }
 _COLUMNS = "reviewer, reviewed_at, reason, line_hash, section, item_key, verdict, corrected, undone_at, line_text, reading"
-# What of an item a review is about: its meaning, not its ids, its place in the text or who read it.
-READING = (
-    "concept", "concept_text", "role", "entity_type", "kind", "comparator", "low", "high", "low_inclusive",
-    "high_inclusive", "values", "unit", "relative_to", "population", "window", "condition", "exception",
-)  # fmt: skip
-# What a correction may set; the spans stay, for the words stay.
-CORRECTABLE = frozenset(READING) - {"condition", "exception"}
-_CHOICES: Mapping[str, Sequence[str]] = {
-    "comparator": COMPARATORS,
-    "relative_to": RELATIVE_TO,
-    "role": get_args(Role),
-    "kind": get_args(Kind),
-}
-
-
-class ReviewInvalid(BadQuestion):
-    """A review that cannot be taken: names the field, or the line of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,44 +59,6 @@ def reading_of(item: Item) -> dict[str, Any]:
         if found[name] is not None:
             found[name] = found[name]["text"]
     return found
-
-
-def checked_correction(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a correction, checked. Raises ReviewInvalid naming the first that cannot be."""
-    for name, value in fields.items():
-        if name not in CORRECTABLE:
-            raise ReviewInvalid(f"{name!r} cannot be corrected; choose from {', '.join(sorted(CORRECTABLE))}")
-        choices = _CHOICES.get(name)
-        if choices is not None and value not in choices and not (value is None and name == "relative_to"):
-            raise ReviewInvalid(f"{name} cannot be {value!r}; choose from {', '.join(choices)}")
-        if name in ("low", "high") and (
-            isinstance(value, bool) or not isinstance(value, (int, float, type(None)))
-        ):
-            raise ReviewInvalid(f"{name} must be a number or null, not {value!r}")
-        if name in ("low_inclusive", "high_inclusive") and not isinstance(value, (bool, type(None))):
-            raise ReviewInvalid(f"{name} must be true, false or null, not {value!r}")
-        if name == "values" and not _is_numbers(value):
-            raise ReviewInvalid(f"values must be a list of numbers or null, not {value!r}")
-        if name == "window" and not (value is None or (isinstance(value, dict) and set(value) == _WINDOW)):
-            raise ReviewInvalid(f"window must be null or an object of {', '.join(sorted(_WINDOW))}")
-        if name in _TEXTS and not isinstance(value, (str, type(None))):
-            raise ReviewInvalid(f"{name} must be text or null, not {value!r}")
-    low, high = fields.get("low"), fields.get("high")
-    if low is not None and high is not None and low > high:
-        raise ReviewInvalid(f"low {low:g} is above high {high:g}")
-    return dict(fields)
-
-
-_WINDOW = frozenset(Window.__dataclass_fields__)
-_TEXTS = frozenset({"concept", "concept_text", "entity_type", "unit", "population"})
-
-
-def _is_numbers(value: Any) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, list) and all(
-        isinstance(one, (int, float)) and not isinstance(one, bool) for one in value
-    )
 
 
 # ------------------------------------------------------------------------ store
@@ -224,7 +153,7 @@ def make_review(
         raise ReviewInvalid("a review needs its reviewer's name")
     whole = None
     if corrected is not None and item is not None:
-        whole = reading_of(item) | checked_correction(corrected)
+        whole = corrected_reading(reading_of(item), corrected)
     return Review(
         reviewer.strip(),
         when or datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -273,13 +202,18 @@ def reviewed(connection: sqlite3.Connection, extraction: Extraction) -> tuple[Ex
     active = _active(connection, hashes.values())
     if not active:
         return extraction, {}
-    places = {(criterion.section, criterion.path): criterion for criterion in extraction.criteria}
+    places: dict[tuple[str, str], Criterion] = {
+        (criterion.section, criterion.path): criterion for criterion in extraction.criteria
+    }
+    keys: set[tuple[str, str, str]] = {
+        (item.section, item.criterion, _key(item, places)) for item in extraction.items
+    }
     said: dict[str, str] = {}
     items: list[Item] = []
     rejected: dict[str, Unread] = {}
     for item in extraction.items:
         place = (item.section, item.criterion)
-        review = _latest(active, hashes.get(place, ""), item_key(item, places.get(place)), item.section)
+        review = _latest(active, hashes.get(place, ""), _key(item, places), place, keys)
         if review is not None:
             status = status_of(review, item)
             said[item.id] = f"{status} by {review.reviewer}, {review.reviewed_at[:10]}"
@@ -294,11 +228,32 @@ def reviewed(connection: sqlite3.Connection, extraction: Extraction) -> tuple[Ex
     return replace(extraction, items=tuple(items), criteria=criteria), said
 
 
+def _key(item: Item, places: Mapping[tuple[str, str], Criterion]) -> str:
+    return item_key(item, places.get((item.section, item.criterion)))
+
+
 def _latest(
-    active: Mapping[tuple[str, str], list[Review]], digest: str, key: str, section: str
+    active: Mapping[tuple[str, str], list[Review]],
+    digest: str,
+    key: str,
+    place: tuple[str, str],
+    keys: set[tuple[str, str, str]],
 ) -> Review | None:
-    fitting = [review for review in active.get((digest, key), ()) if review.section in (None, section)]
-    return fitting[-1] if fitting and key else None
+    """The review of the item with this key; else one of what the same words were read as before (another
+    concept), which is re-opened by that."""
+    if not key:
+        return None
+    words = key.partition(":")[0] + ":"
+    before = [
+        other
+        for (line, other) in active
+        if line == digest and other.startswith(words) and (*place, other) not in keys
+    ]
+    for name in (key, *before):
+        fitting = [review for review in active.get((digest, name), ()) if review.section in (None, place[0])]
+        if fitting:
+            return fitting[-1]
+    return None
 
 
 def _corrected(item: Item, fields: Mapping[str, Any]) -> Item:

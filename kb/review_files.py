@@ -9,16 +9,8 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from kb.lines import line_hash
-from kb.review import (
-    CORRECTABLE,
-    Review,
-    ReviewInvalid,
-    Verdict,
-    all_reviews,
-    checked_correction,
-    put_review,
-    reading_of,
-)
+from kb.review import Review, Verdict, all_reviews, put_review, reading_of
+from kb.review_correction import CORRECTABLE, ReviewInvalid, checked_correction
 from nlp.model import Extraction
 
 
@@ -74,7 +66,8 @@ def _review_of(line: str, where: str) -> Review:
 def gold_rows(reviews: Iterable[Review]) -> Iterator[dict[str, Any]]:
     """Test cases: one row a reviewed line, with what must and what must not be read at which place.
 
-    ``expect`` maps an item's place in the line (``"12-24"``) and concept to the fields it must have.
+    ``expect`` and ``reject`` hold readings: an item's place in the line (``"12-24"``) and its fields. A population that
+    the line itself does not name came from a heading above it, which a line by itself does not have.
     """
     lines: dict[str, dict[str, Any]] = {}
     for review in reviews:
@@ -86,6 +79,8 @@ def gold_rows(reviews: Iterable[Review]) -> Iterator[dict[str, Any]]:
         )
         place = review.item_key.partition(":")[0]
         meaning = dict(review.corrected or review.reading)
+        if meaning["population"] and meaning["population"] not in review.line_text:
+            del meaning["population"]
         row["reject" if review.verdict == "wrong" else "expect"].append({"place": place, **meaning})
     yield from lines.values()
 
@@ -99,8 +94,12 @@ def gold_failures(row: Mapping[str, Any], extract: Callable[[str, str], Extracti
     for item in extract(row["text"], "unknown").items:
         place = f"{item.value_span[0]}-{item.value_span[1]}"
         found.append({"place": place, **reading_of(item)})
-    problems = [f"not read: {wanted}" for wanted in row["expect"] if wanted not in found]
-    return problems + [f"read, but rejected: {unwanted}" for unwanted in row["reject"] if unwanted in found]
+
+    def read(wanted: Mapping[str, Any]) -> bool:
+        return any(all(one.get(name) == value for name, value in wanted.items()) for one in found)
+
+    problems = [f"not read: {wanted}" for wanted in row["expect"] if not read(wanted)]
+    return problems + [f"read, but rejected: {unwanted}" for unwanted in row["reject"] if read(unwanted)]
 
 
 def gold_rows_of(lines: Iterable[str], name: str) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 A line counts once, however many trials say it. Its score is the square root of the number of trials times what is doubtful
 about it: :data:`WEIGHTS` for each unread demand, suspect flag and concept outside the vocabulary, and the
-share of its words that was not understood. What is reviewed already, and still read the same, is left out.
+share of its words that was not understood. What is reviewed already, and still read the same, is left out;
+a review that was re-opened is listed with what re-opened it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from dataclasses import dataclass
 
 from kb.eligible import QUARANTINED
 from kb.review import all_reviews
+from kb.review_reopened import Reopened, reopened
 
 WEIGHTS: Mapping[str, float] = {
+    "re-opened": 5.0,
     "unread": 3.0,
     "suspect": 3.0,
     "flag": 1.0,
     "unknown concept": 2.0,
     "coverage": 1.0,
 }
-"""A suspect or unread demand leaves every trial that states it undetermined; hence the most."""
+"""Somebody found a re-opened reading worth deciding on before. A suspect or unread demand leaves every trial that states it undetermined; hence the most."""
 
 _LINES = """
 SELECT l.id, l.hash, l.text, count(DISTINCT k.version_id), max(k.unread), min(k.coverage),
@@ -68,11 +71,13 @@ def queue(
     if versions is not None:
         where = "WHERE k.version_id IN (SELECT value FROM json_each(?))"
     parameters = () if versions is None else (json.dumps(list(versions)),)
-    done = {(review.line_hash, review.item_key) for review in all_reviews(connection)}
+    again = reopened(connection, versions)
+    waiting = {(one.review.line_hash, one.review.item_key) for one in again if one.why != "the text changed"}
+    done = {(review.line_hash, review.item_key) for review in all_reviews(connection)} - waiting
     doubts: dict[int, list[tuple[str, str, bool]]] = {}
     for line, key, flags, unknown in connection.execute(_ITEMS):
         doubts.setdefault(line, []).append((key, flags, bool(unknown)))
-    found = []
+    found = [_again(one) for one in again]
     for line, digest, text, trials, unread, coverage, example in connection.execute(
         _LINES.format(where=where), parameters
     ):
@@ -84,6 +89,14 @@ def queue(
             found.append(Reviewable(score, digest, text, trials, example, scored[1]))
     found.sort(key=lambda one: (-one.score, -one.trials, one.line_hash))
     return found[:limit]
+
+
+def _again(one: Reopened) -> Reviewable:
+    review = one.review
+    words = {"correct": "accepted", "wrong": "rejected"}.get(review.verdict, review.verdict)
+    why = f"re-opened, {one.why}: {words} by {review.reviewer}, {review.reviewed_at[:10]}"
+    score = round(WEIGHTS["re-opened"] * math.sqrt(len(one.trials)), 2)
+    return Reviewable(score, review.line_hash, review.line_text, len(one.trials), one.trials[0], (why,))
 
 
 def _scored(

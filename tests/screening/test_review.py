@@ -12,9 +12,11 @@ import pytest
 from kb.build import Reading, TrialRecord, rebuild
 from kb.compare import compare
 from kb.patient import Measurement
-from kb.review import ReviewInvalid, Verdict, all_reviews, make_review, put_review, reviewed, undo_review
+from kb.review import Verdict, all_reviews, make_review, put_review, reviewed, undo_review
+from kb.review_correction import ReviewInvalid, corrected_reading
 from kb.review_files import export_rows, gold_failures, gold_rows, gold_rows_of, import_rows
 from kb.review_queue import queue, trials_with
+from kb.review_reopened import reopened
 from kb.screen import read_trial, screen_trial
 from kb.show import show
 from kb.store import Store
@@ -118,12 +120,75 @@ def test_another_reading_re_opens_it(db: Path) -> None:
     assert extraction.items[0].low == 55
 
 
-def test_another_text_leaves_it_behind(db: Path) -> None:
+def test_another_concept_at_the_same_words_re_opens_it(db: Path) -> None:
+    with Store.open(db, "write") as store:
+        decide(store, "wrong")
+        store.put(*upgraded(concept="qtc"))
+        assert read(store, 1)[1]["i1"].startswith("re-opened by ann")
+        assert [(one.why, one.trials) for one in reopened(store.connection)] == [
+            ("read no more", ("NCT99000001",))
+        ]
+        (found,) = queue(store.connection, [store.version_id("NCT99000001")])
+        assert found.reasons[0].startswith("re-opened, read no more: rejected by ann, 20")
+
+
+def test_another_reading_is_in_the_queue_again(db: Path) -> None:
+    with Store.open(db, "write") as store:
+        decide(store, "correct")
+        assert reopened(store.connection) == []
+        store.put(*upgraded(low=55.0))
+        (one,) = reopened(store.connection)
+        assert (one.why, one.trials) == ("read otherwise", ("NCT99000001",))
+        assert queue(store.connection)[0].reasons[0].startswith("re-opened, read otherwise: accepted by ann")
+
+
+def test_another_text_re_opens_it_for_that_trial(db: Path) -> None:
     with Store.open(db, "write") as store:
         decide(store, "corrected", {"low": 80})
         store.put(*platelets_trial(1, 51, version="c" * 64, last_update_posted="2026-02-02"))
         assert read(store, 1)[1] == {}
-        assert len(all_reviews(store.connection)) == 1
+        assert read(store, 2)[0].items[0].low == 80
+        (one,) = reopened(store.connection)
+        assert (one.why, one.trials) == ("the text changed", ("NCT99000001",))
+        assert reopened(store.connection, [store.version_id("NCT99000002")]) == []
+        assert queue(store.connection)[0].text == "Platelets >= 50 x 10^9/L"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"comparator": ">"}, {"comparator": ">", "low": 50, "low_inclusive": False}),
+        ({"comparator": "<"}, {"comparator": "<", "low": None, "high": 50, "high_inclusive": False}),
+        ({"low": None, "high": 60}, {"comparator": "<=", "low": None, "high": 60, "high_inclusive": True}),
+        ({"high": 60, "high_inclusive": True}, {"comparator": "range", "low": 50, "high": 60}),
+        ({"low_inclusive": False}, {"comparator": ">", "low": 50}),
+        ({"comparator": "set", "values": [1, 2]}, {"low": None, "values": [1, 2]}),
+        ({"comparator": "positive"}, {"low": None, "low_inclusive": None}),
+        ({"unit": "/uL"}, {"comparator": ">=", "low": 50}),
+    ],
+)
+def test_fields_that_hang_on_one_another_go_along(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    reading = {"comparator": ">=", "low": 50, "low_inclusive": True, "high": None, "high_inclusive": None,
+               "values": None, "relative_to": None, "unit": "10*9/L"}  # fmt: skip
+    made = corrected_reading(reading, given)
+    assert {name: made[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"comparator": "set"}, {"comparator": "<", "low": 3}, {"comparator": ">=", "low_inclusive": False}],
+)
+def test_fields_that_contradict_each_other(given: dict[str, Any]) -> None:
+    reading = {"comparator": ">=", "low": 50, "low_inclusive": True, "high": None, "high_inclusive": None,
+               "values": None, "relative_to": None}  # fmt: skip
+    with pytest.raises(ReviewInvalid):
+        corrected_reading(reading, given)
+
+
+def test_a_population_from_a_heading_is_no_part_of_a_test_case(store: Store) -> None:
+    decide(store, "corrected", {"population": "cohort B"})
+    (row,) = gold_rows(all_reviews(store.connection))
+    assert "population" not in row["expect"][0]
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,34 @@ def test_quality_page_and_trend(db: Path, tmp_path: Path, capsys: pytest.Capture
     assert page.read_text("utf-8").startswith("# Reading quality")
     assert len(answer(capsys, "quality", "--db", db)["trend"]) == 1
     assert len(answer(capsys, "quality", "--db", db)["trend"]) == 1
+
+
+def test_a_correction_names_what_the_vocabulary_has(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    correct = ("review", "correct", "NCT99000001", "i1", "--db", db, "--set")
+    code, _, err = run(capsys, *correct, "unit=boojums")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "boojums" in err
+    code, _, err = run(capsys, *correct, "concept=plateletes")
+    assert (code, "plt" in err) == (1, True)
+    assert answer(capsys, *correct, "unit=K/uL")["corrected"]["unit"] == "10*3/uL"
+
+
+def test_what_was_said_to_be_missed_is_shown_and_taken_back(
+    db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = run(
+        capsys, "review", "missed", "NCT99000001", "inclusion", "1", "--why", "the age", "--db", db
+    )
+    assert code == 0
+    shown = answer(capsys, "review", "NCT99000002", "--db", db)["items"]
+    assert any(row["review"].startswith("missed by") and "the age" in row["review"] for row in shown)
+    assert answer(capsys, "review", "undo", "NCT99000002", "inclusion 1", "--db", db) == {"undone": 1}
+    assert run(capsys, "review", "undo", "NCT99000002", "inclusion 77", "--db", db)[0] == 1
+
+
+def test_a_file_of_reviews_that_is_no_text(
+    db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.jsonl").write_bytes(b"\xff\xfe")
+    code, _, err = run(capsys, "review", "import", tmp_path / "r.jsonl", "--db", db)
+    assert (code, "r.jsonl is not UTF-8" in err, err.count("\n")) == (1, True, 1)
