@@ -94,7 +94,7 @@ def stored_subject(store: Store, trial_id: str) -> Subject:
     version_id = store.version_id(trial_id)
     trial, extraction = store.trial(version_id), store.extraction(version_id)
     features = features_of(trial, extraction)
-    learn_mesh(store.connection, features)
+    learn_mesh(store.connection, features, settings()[0].too_general)
     return Subject(
         trial,
         extraction,

@@ -10,6 +10,7 @@ from harvest.model import Intervention, Trial
 from kb.build import Reading
 from kb.comparable import Subject, limits_of
 from kb.lines import name_key
+from kb.similarity import settings
 from kb.store import Store
 from kb.terms import terms, trial_text
 from kb.topic import features_of, learn_mesh
@@ -44,7 +45,7 @@ def draft_subject(
     )
     extraction = reading.extract(text)
     features = features_of(trial, extraction)
-    learn_mesh(store.connection, features)
+    learn_mesh(store.connection, features, settings()[0].too_general)
     return Subject(
         trial,
         extraction,

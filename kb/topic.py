@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harvest.model import Trial
@@ -98,15 +98,46 @@ def load_concepts_of(connection: sqlite3.Connection, version_id: int) -> set[str
     return {f"{section}:{concept}" for section, concept in rows}
 
 
-def learn_mesh(connection: sqlite3.Connection, features: Features) -> None:
-    """Give a trial without MeSH terms those whose name is one of its conditions' names."""
+def learn_mesh(connection: sqlite3.Connection, features: Features, too_general: Collection[str] = ()) -> None:
+    """Give a trial without MeSH terms those whose name stands in one of its conditions' names, and their
+    ancestors: those that every stored trial of the term has.
+
+    "Refractory Systemic Lupus Erythematosus" holds the heading "Lupus Erythematosus, Systemic", turned as
+    it is spoken; of "Lupus Nephritis" and "Nephritis" the longer counts.
+    """
     if features.mesh or not features.conditions:
         return
+    named: dict[str, tuple[str, str]] = {}
     for mesh_id, name in connection.execute(
-        "SELECT mesh_id, name FROM condition WHERE mesh_id != '' AND name_key IN (SELECT value FROM json_each(?))",
-        (json.dumps(sorted(features.conditions)),),
+        "SELECT mesh_id, name FROM condition WHERE mesh_id != '' ORDER BY 1"
     ):
-        features.mesh[mesh_id] = name
+        if name not in too_general:
+            named |= dict.fromkeys((name_key(name), name_key(_spoken(name))), (mesh_id, name))
+    for condition in features.conditions:
+        said = f" {condition} "
+        held = [key for key in named if key in condition and f" {key} " in said]
+        for key in held:
+            if not any(key != other and f" {key} " in f" {other} " for other in held):
+                mesh_id, name = named[key]
+                features.mesh[mesh_id] = name
+    for mesh_id in tuple(features.mesh):
+        features.ancestors |= dict(connection.execute(_ANCESTORS, {"mesh": mesh_id}).fetchall())
+
+
+def _spoken(heading: str) -> str:
+    """A MeSH heading in the order of speech: "Lupus Erythematosus, Systemic" turned round."""
+    return " ".join(reversed(heading.split(", ")))
+
+
+_ANCESTORS = """
+WITH of_term AS (
+  SELECT DISTINCT l.version_id FROM condition n JOIN trial_condition l ON l.condition_id = n.id
+  WHERE n.mesh_id = :mesh AND l.relation = 'mesh'
+)
+SELECT n.mesh_id, n.name FROM trial_condition l JOIN condition n ON n.id = l.condition_id
+WHERE l.relation = 'ancestor' AND l.version_id IN (SELECT version_id FROM of_term)
+GROUP BY n.id HAVING count(DISTINCT l.version_id) = (SELECT count(*) FROM of_term)
+"""
 
 
 def condition_grade(one: Features, other: Features, finding: Finding) -> Grade:

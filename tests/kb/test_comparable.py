@@ -174,3 +174,30 @@ def test_as_of_compares_past_states(some: Store) -> None:
         platelets = next(row for row in first.contrast.rows if row.concept == "plt")
         assert platelets.there is not None
         assert platelets.there.min_value == 75
+
+
+UNCODED = {
+    "conditions": ("Difficult to Treat Systemic Lupus Erythematosus",),
+    "condition_mesh": (),
+    "condition_ancestors": (),
+}
+
+
+def test_a_heading_is_known_in_the_order_of_speech_and_brings_its_ancestors(store: Store) -> None:
+    store.put(*platelets_trial(1, value=50))
+    store.put(*platelets_trial(2, value=50, **UNCODED))
+    store.put(*platelets_trial(3, value=50, **MYOSITIS))
+    features = stored_subject(store, "NCT99000002").features
+    assert features.mesh == {"D008180": "Lupus Erythematosus, Systemic"}
+    assert "D001327" in features.ancestors
+    found = comparable(store, stored_subject(store, "NCT99000002"))
+    assert [match.reasons[0].grade for match in found] == ["same condition", "same branch of conditions"]
+
+
+def test_of_two_headings_the_longer_is_meant(store: Store) -> None:
+    store.put(
+        *platelets_trial(1, value=50, **NEPHRITIS | {"condition_mesh": (MeshTerm("D009393", "Nephritis"),)})
+    )
+    store.put(*platelets_trial(2, value=50, **NEPHRITIS))
+    store.put(*platelets_trial(3, value=50, **UNCODED | {"conditions": ("Refractory Lupus Nephritis",)}))
+    assert set(stored_subject(store, "NCT99000003").features.mesh) == {"D008181"}
