@@ -19,6 +19,9 @@ from nlp.draft import Draft
 Join = Literal["", "define", "and", "or", "andor", "comma", "but", "with", "without", "relative"]
 Part = Literal["main", "condition", "exception", "example", "definition"]
 
+Mark = tuple[int, int, str]
+"""start, end and kind of a sign or a cue word."""
+
 # Words after which a full stop ends no sentence.
 _ABBREVIATIONS = frozenset(
     [
@@ -150,8 +153,9 @@ def atoms(text: str, drafts: Sequence[Draft]) -> list[Token]:
     elsewhere, beyond another value, does not stretch the token. Drafts must come in text order.
     """
     found: list[Token] = []
-    shown = [index for index, draft in enumerate(drafts) if not is_bare_time(draft)]
-    order = sorted(shown, key=lambda index: (drafts[index].value_start, index))
+    order = [index for index, draft in enumerate(drafts) if not is_bare_time(draft)]
+    if len(order) > 1:
+        order.sort(key=lambda index: drafts[index].value_start)  # stable: those of one value keep their order
     position = 0
     floor = 0
     while position < len(order):
@@ -199,17 +203,23 @@ def structure() -> CueMatcher:
     return matcher(*STRUCTURE)
 
 
-def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
-    """All marks outside the atoms, and the atoms, in text order, brackets matched."""
-    marks = structure().find(lower)
+def tokens(text: str, lower: str, cues: Sequence[Mark], values: Sequence[Token]) -> list[Token]:
+    """All marks outside the atoms, and the atoms, in text order, brackets matched.
+
+    ``cues`` are those that :func:`structure` finds in ``lower``.
+    """
+    marks = list(cues)
+    last = len(lower.rstrip())
     for match in _PUNCTUATION.finditer(text):
-        sign = match.group()
-        kind = _PUNCTUATION_KIND.get(sign, "stop")
-        if kind == "stop" and not _ends_sentence(lower, match.start()):
+        at = match.start()
+        kind = _PUNCTUATION_KIND.get(match[0], "stop")
+        if kind == "stop" and not _ends_sentence(lower, at, last):
             continue
-        marks.append((match.start(), match.end(), kind))
-    marks += [(at - 1, at, "stop") for at in lost_stop(text)]
-    marks.sort(key=_START)
+        marks.append((at, at + 1, kind))
+    if stops := lost_stop(text):
+        marks += [(at - 1, at, "stop") for at in stops]
+    if len(marks) > 1:
+        marks.sort(key=_START)
     merged: list[Token] = []
     index = 0
     for start, end, kind in marks:
@@ -228,6 +238,8 @@ def tokens(text: str, lower: str, values: Sequence[Token]) -> list[Token]:
 
 def lost_stop(text: str) -> list[int]:
     """Where a sentence begins although the full stop before it is missing."""
+    if _LOST_STOP.search(text, 2) is None:
+        return []
     return [
         match.start()
         for match in _LOST_STOP.finditer(text)
@@ -237,14 +249,13 @@ def lost_stop(text: str) -> list[int]:
     ]
 
 
-def _ends_sentence(lower: str, at: int) -> bool:
-    if lower[at] != ".":
+def _ends_sentence(lower: str, at: int, last: int) -> bool:
+    """Whether the sign at ``at`` ends a sentence; ``last`` is the length without white space behind."""
+    if lower[at] != "." or at + 1 >= last:
         return True
     match = _LAST_WORD.search(lower, max(0, at - 12), at)
-    word = match.group() if match else ""
-    if word in _ABBREVIATIONS:
-        return at + 1 >= len(lower.rstrip())
-    return len(word) != 1 or at + 1 >= len(lower.rstrip()) or word.isdigit()
+    word = match[0] if match else ""
+    return word not in _ABBREVIATIONS and (len(word) != 1 or word.isdigit())
 
 
 def _match_brackets(found: list[Token]) -> None:

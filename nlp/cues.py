@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -25,6 +25,10 @@ EFFECTS = (
     "allof", "subject", "link", "opener", "article", "negation", "note", "reference", "adequacy", "context",
     "concept", "topic", "sexes", "term",
 )  # fmt: skip
+
+
+BETWEEN = " ,:-\"'*"
+"""Signs that may stand between the cues at the beginning of a phrase."""
 
 
 class CueError(VocabularyError):
@@ -133,10 +137,11 @@ class CueMatcher:
             for word in words_of(effect):
                 self.effects.setdefault(word, effect)
         body = phrase_pattern(self.effects)
+        self._many_spaces = re.compile(" {2,}")
         # A set as the first thing in the pattern lets the search skip from word start to word start.
         self._inside = re.compile(r"[\s(\[,;:/\-.\"'](" + body + ")")
         self._here = re.compile(body)
-        self._hint = re.compile("|".join(sorted({re.escape(word.split()[0]) for word in self.effects})))
+        self._stems = _stems(self.effects)
 
     def find(self, lower: str) -> list[tuple[int, int, str]]:
         """(start, end, effect) of every cue, none inside another."""
@@ -150,7 +155,10 @@ class CueMatcher:
 
     def may_find(self, lower: str) -> bool:
         """False only where no cue stands in any part of the text: a cheap question before many searches."""
-        return self._hint.search(lower) is not None
+        for stem in self._stems:  # noqa: SIM110 - asked often: a generator would cost more than the loop
+            if stem in lower:
+                return True
+        return False
 
     def at(self, lower: str, start: int, end: int) -> tuple[int, str] | None:
         """(end, effect) of the longest cue that begins at ``start``, or None."""
@@ -161,14 +169,36 @@ class CueMatcher:
         return start + len(phrase), self.effects.get(phrase) or self.effect(phrase)
 
     def covers(self, lower: str) -> bool:
-        """Whether the whole text is one cue."""
-        match = self._here.match(lower)
-        return match is not None and match.end() == len(lower)
+        """Whether the whole text is one cue, however it is spaced."""
+        if "  " in lower:
+            lower = self._many_spaces.sub(" ", lower)
+        return lower in self.effects
 
     def effect(self, phrase: str) -> str:
         """The effect of a phrase that was matched, however it is spaced."""
         known = self.effects.get(phrase)
         return known if known is not None else self.effects[" ".join(phrase.split())]
+
+
+def _stems(phrases: Iterable[str]) -> tuple[str, ...]:
+    """A few words of which at least one stands in each of the phrases, found greedily."""
+    left = set(phrases)
+    stems: list[str] = []
+    while left:
+        words = {word for phrase in left for word in phrase.split()}
+        best = max(sorted(words), key=lambda word: (sum(word in phrase for phrase in left), len(word)))
+        stems.append(best)
+        left = {phrase for phrase in left if best not in phrase}
+    return tuple(stems)
+
+
+def run_pattern(effects: Collection[str], telling: Collection[str]) -> re.Pattern[str]:
+    """A run of cues of the ``effects`` and of the signs between them, up to the first cue that may have an
+    effect that is ``telling``: the one group takes part in the match where there is such a cue."""
+    stop = phrase_pattern(words_of(*telling))
+    body = phrase_pattern(words_of(*(effect for effect in effects if effect not in telling)))
+    signs = "[" + re.escape(BETWEEN) + "]*"
+    return re.compile(f"(?:{signs}(?!{stop}){body})*{signs}({stop})?")
 
 
 @cache

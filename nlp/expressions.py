@@ -10,13 +10,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 
 from nlp import clauses, contradictions, facts
 from nlp.branches import Branches
+from nlp.clauses import Mark
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branch, tree
-from nlp.model import Expression, If, Leaf, Not, Section, Unread, leaves
+from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Span, Unread, leaves
 from nlp.statements import Statements
 
 _EXCEPTIONS = re.compile(
@@ -48,14 +49,16 @@ def express(
     what the introduction adds to every part, not negated. (``all``: the parts are criteria of their own.) ``heading`` is the heading above, if any.
     """
     del heading
-    if not drafts and logic is None:
-        plain = _plain(text, section)
-        if plain is not None:
-            return plain
     if len(drafts) == 1 and logic is None and _is_alone(text, drafts[0]):
         return Reading(Not(Leaf("0")) if section == "exclusion" else Leaf("0"), 1.0)
+    lower = clauses.lower_same_length(text)
+    marks = clauses.structure().find(lower)
+    if not drafts and logic is None:
+        plain = _plain(text, lower, marks, section)
+        if plain is not None:
+            return plain
     joined = logic not in (None, "all")
-    reader = _Reader(text, drafts, "inclusion" if joined else section)
+    reader = _Reader(text, lower, marks, drafts, "inclusion" if joined else section)
     reader.listed = logic not in (None, "except")
     expression = reader.introduction() if joined else reader.read()
     return Reading(expression, reader.coverage(expression))
@@ -74,10 +77,9 @@ def _is_alone(text: str, draft: Draft) -> bool:
     return not text[: atom.start].strip(" -*") and not text[atom.end :].strip(" .;,")
 
 
-def _plain(text: str, section: Section) -> Reading | None:
+def _plain(text: str, lower: str, marks: Sequence[Mark], section: Section) -> Reading | None:
     """The quick way for the many criteria that only name things: no items, nothing but joins."""
-    lower = clauses.lower_same_length(text)
-    parts = facts.coordination(text, lower)
+    parts = facts.coordination(text, lower, marks)
     if parts is None:
         return None
     said = []
@@ -162,6 +164,31 @@ def _least(logic: str, size: int) -> int | None:
     return int(number) if name == "at_least" and number.isdigit() else None
 
 
+def _conditional(said: Sequence[Statement]) -> bool:
+    """Whether a clause holds only under a condition."""
+    for statement in said:
+        for clause in statement.clauses:
+            if clause.condition is not None:
+                return True
+    return False
+
+
+def _add_unread(expression: Expression, spans: set[Span]) -> None:
+    """Add the spans of the expression's unread leaves."""
+    if isinstance(expression, Leaf | Fact):
+        return
+    if isinstance(expression, All | AnyOf):
+        for part in expression.parts:
+            _add_unread(part, spans)
+    elif isinstance(expression, Not):
+        _add_unread(expression.part, spans)
+    elif isinstance(expression, Unread):
+        spans.add(expression.span)
+    else:
+        for part in (expression.condition, expression.then, expression.otherwise):
+            _add_unread(part, spans)
+
+
 class _Reader(Statements):
     """Reads the statements of one criterion and joins them."""
 
@@ -172,8 +199,9 @@ class _Reader(Statements):
             statement = self._statement(low, high, start, end)
             if statement is not None:
                 self._place(said, statement)
-            said += [Statement([Clause(then)], "demand", state) for state, then in self.demands]
-            self.demands.clear()
+            if self.demands:
+                said += [Statement([Clause(then)], "demand", state) for state, then in self.demands]
+                self.demands.clear()
             if self.text[end : end + 1] != ";":
                 self.governing, self.alternatives = [], False
         return self._join(said)
@@ -190,7 +218,8 @@ class _Reader(Statements):
 
     def coverage(self, expression: Expression) -> float:
         """Share of the words that are inside nothing unread."""
-        spans = {leaf.span for leaf in leaves(expression) if isinstance(leaf, Unread)} | set(self.left)
+        spans = set(self.left)
+        _add_unread(expression, spans)
         total = len(_WORD.findall(self.text)) if spans else 0
         if not total:
             return 1.0
@@ -233,7 +262,7 @@ class _Reader(Statements):
         return bool(named & {name for clause in before.clauses for name in branches.names(clause)})
 
     def _join(self, said: list[Statement]) -> Expression:
-        if any(clause.condition is not None for statement in said for clause in statement.clauses):
+        if _conditional(said):
             branches = Branches(self.lower, self.drafts)
             for statement in said:
                 statement.clauses = [clause for clause in statement.clauses if not branches.take(clause)]
@@ -242,9 +271,15 @@ class _Reader(Statements):
         for statement in said:
             if not statement.clauses:
                 continue
-            either = any(clause.join in ("or", "andor") for clause in statement.clauses)
-            for clause in statement.clauses:
-                clause.expression = self._finished(clause, either)
+            qualified = [
+                clause
+                for clause in statement.clauses
+                if clause.condition is not None or clause.exception is not None
+            ]
+            if qualified:
+                either = any(clause.join in ("or", "andor") for clause in statement.clauses)
+                for clause in qualified:
+                    clause.expression = self._finished(clause, either)
             section = "inclusion" if statement.force == "demand" else self.section
             if section == "exclusion":
                 self._part_sides(statement.clauses)
@@ -260,11 +295,14 @@ class _Reader(Statements):
         if len(options) > 1:
             entering[entering.index(options[0])] = any_of(options)
         entering = [expression for expression in entering if expression != TRUE]
-        return all_of(one_branch(contradictions.quarantined(entering, self.drafts)))
+        if self.drafts:
+            entering = contradictions.quarantined(entering, self.drafts)
+        return all_of(one_branch(entering))
 
     def _part_sides(self, said: Sequence[Clause]) -> None:
         """ "age < 18 and > 70" cannot hold together: in an exclusion each side is meant."""
-        for before, clause in pairwise(said):
+        for index in range(1, len(said)):
+            before, clause = said[index - 1], said[index]
             if clause.join != "and" or not len(before.drafts) == len(clause.drafts) == 1:
                 continue
             if contradictions.exclusive(self.drafts[before.drafts[0]], self.drafts[clause.drafts[0]]):

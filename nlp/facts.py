@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from nlp.clauses import Join, lost_stop, structure
-from nlp.cues import CueMatcher, matcher, slugs
+from nlp.clauses import Join, Mark, lost_stop
+from nlp.cues import BETWEEN, CueMatcher, matcher, run_pattern, slugs
 from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
@@ -26,11 +26,29 @@ _COMPARED = (
     r"|no less than|within(?: the)?(?: last| past)?|between))"
 )
 _NUMBER = r"(?:grade |class |stage )?(?:\d|one|two|three|four|five|six|[ivx]{1,3}\b)"
-_NUMBER_LEFT = re.compile(rf"[<>≥≤]|{_COMPARED}\s*{_NUMBER}", re.IGNORECASE)
+_SIGN = re.compile(r"[<>≥≤]")
+_NUMBER_LEFT = re.compile(rf"{_COMPARED}\s*{_NUMBER}")
+_COMPARING = (
+    "=",
+    "than",
+    "least",
+    "exceed",
+    "over",
+    "under",
+    "above",
+    "below",
+    "up to",
+    "imum",
+    "within",
+    "between",
+)
+"""One of these is in all that a comparison in words can begin with."""
 _OR_TIME = re.compile(
     r"\bor (?:at least )?(?:\d+|two|three|four|five|six|seven)(?:\.\d+)?\s\(?[^ ]*\)?\s?(?:elimination |plasma )?(?:half|days|weeks|months)"
 )
-_TAIL = re.compile(r"^(?:(?:and/or|and|or)\s+|[,\s])+|(?:\s+(?:and/or|and|or|for|of|in)|[,\s])+$")
+_JOINS_BEFORE = re.compile(r"(?:(?:and/or|and|or)\s+|[,\s])+")
+_JOINS_AFTER = re.compile(r"(?:\s+(?:and/or|and|or|for|of|in)|[,\s])+$")
+_JOIN_AT_END = (" and/or", " and", " or", " for", " of", " in")
 _CHAFF = re.compile(r"[,(]?\s*which\s?ever\b[^,;()]*\)?")
 _EITHER_RESULT = re.compile(r"positive or negative|negative or positive")
 _SAME_EITHER = re.compile(r"(.{2,60}) (?:positive or \1 negative|negative or \1 positive)\Z")
@@ -38,6 +56,7 @@ _BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
 _FIGURE = re.compile(r"[<>≥≤=\d]")
 _ANNOUNCES = ("the following", "as follows", " below")
 _WORD = re.compile(r"[^\W_]+")
+_FIVE_WORDS = re.compile(r"(?:[\W_]*+[^\W_]++){5}")
 _SAYING = re.compile(r"[^\W\d_]{2}")
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[a-z]|i{1,3}|iv|vi{0,3})[.)]\s")
 # Words of a clause that was not taken apart: what is left is no yes-or-no question.
@@ -116,6 +135,8 @@ _LIGHT_SIGN = re.compile(r"[(),](?:(?<!,)|(?!\d{3}(?!\d)))")
 _HEAVY = re.compile(r"[;:\[\]?!.](?:(?<!\.)|(?=\s))")
 _JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
 _TRIM = " .,;:-*\"'\t\n"
+_TRIM_BEFORE = _TRIM + ")]"
+_TRIM_AFTER = _TRIM + "(["
 
 
 class Frame(NamedTuple):
@@ -132,6 +153,11 @@ def _frame_cues() -> CueMatcher:
 
 
 @cache
+def _frame_run() -> re.Pattern[str]:
+    return run_pattern(FRAME, ("negation", "prohibition", "demand"))
+
+
+@cache
 def _notes() -> CueMatcher:
     return matcher("note")
 
@@ -143,28 +169,35 @@ def _asides() -> CueMatcher:
 
 def frame(lower: str, start: int, end: int) -> Frame:
     """Skip subject, verbs, articles and openers ("Patients who have a history of known ...")."""
-    cues = _frame_cues()
+    run = _frame_run().match(lower, start, end)
+    if run is not None and run.lastindex is None:
+        return Frame(run.end(), False, False)
+    return read_frame(lower, start, end)
+
+
+def read_frame(lower: str, start: int, end: int) -> Frame:
+    """The frame, cue by cue: what :func:`frame` answers at once where no cue turns or demands."""
+    at = _frame_cues().at
     negated = demanded = False
     while start < end:
-        if lower[start] in " ,:-\"'*":
+        if lower[start] in BETWEEN:
             start += 1
             continue
-        found = cues.at(lower, start, end)
+        found = at(lower, start, end)
         if found is None:
             break
-        after, effect = found
-        if effect in ("negation", "prohibition"):
+        start, effect = found
+        if effect == "negation" or effect == "prohibition":
             negated = not negated
-        demanded = demanded or effect in ("demand", "prohibition")
-        start = after
+        demanded = demanded or effect == "demand" or effect == "prohibition"
     return Frame(start, negated, demanded)
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without white space and loose punctuation at its ends."""
-    while start < end and (text[start] in _TRIM or text[start] in ")]"):
+    while start < end and text[start] in _TRIM_BEFORE:
         start += 1
-    while end > start and (text[end - 1] in _TRIM or text[end - 1] in "(["):
+    while end > start and text[end - 1] in _TRIM_AFTER:
         end -= 1
     return start, end
 
@@ -225,7 +258,7 @@ def fact(
         return None
     words = _without(text, core, end, holes)
     if holes:
-        words = _TAIL.sub("", words)
+        words = _without_joins(words)
         if _OR_TIME.search(words):
             return Unread((core, end), "a time that stands as an alternative was not read")
     low_words = words.lower()
@@ -238,6 +271,14 @@ def fact(
         return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(low_words))
     return Not(leaf) if head.negated else leaf
+
+
+def _without_joins(words: str) -> str:
+    """The words without the joins and prepositions that a hole has left at their ends."""
+    match = _JOINS_BEFORE.match(words)
+    if match is not None:
+        words = words[match.end() :]
+    return _JOINS_AFTER.sub("", words) if words.endswith(_JOIN_AT_END) else words
 
 
 def _says_nothing(lower: str) -> bool:
@@ -256,7 +297,7 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
 
     The substring checks only spare the patterns a search where they cannot match.
     """
-    if (_FIGURE.search(unread) or "least" in lower or "than" in lower) and _NUMBER_LEFT.search(unread):
+    if (_FIGURE.search(unread) or "least" in lower or "than" in lower) and _number_left(unread.lower()):
         return "a number that was not read as a threshold"
     if lower.endswith(_ANNOUNCES):
         return "refers to a list that was not found"
@@ -268,6 +309,16 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
     if (conditional and _CONDITION_LEFT.search(lower)) or (". " in words and _SENTENCE_LEFT.search(words)):
         return "a condition or a sentence that was not resolved"
     return None
+
+
+def _number_left(lower: str) -> bool:
+    """Whether a comparator stands in the words, before a number if it is a word itself."""
+    if _SIGN.search(lower):
+        return True
+    for word in _COMPARING:
+        if word in lower:
+            return _NUMBER_LEFT.search(lower) is not None
+    return False
 
 
 def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) -> str:
@@ -322,24 +373,25 @@ def _starts(lower: str, start: int, end: int, join: Join, verbs: bool) -> bool:
     return join != "comma" and bool(_NOT_STARTER.match(lower, start, end))
 
 
-def coordination(text: str, lower: str) -> list[tuple[Join, int, int]] | None:
+def coordination(text: str, lower: str, marks: Sequence[Mark]) -> list[tuple[Join, int, int]] | None:
     """Cut a text without items at its joins, where nothing but joins, relatives, examples and brackets
-    structures it; None where it needs the full reading of :mod:`nlp.assertions`."""
-    marks: list[tuple[int, int, str]] = []
-    for mark in structure().find(lower):
+    structures it; None where it needs the full reading of :mod:`nlp.assertions`. ``marks`` are the
+    cues of :func:`nlp.clauses.structure` in ``lower``."""
+    for mark in marks:
         if mark[2] not in _LIGHT:
             return None
-        marks.append(mark)
     end = len(text.rstrip(" .;,"))
     if _HEAVY.search(text, 0, end) or lost_stop(text):
         return None
     if "," in text or "(" in text:
-        marks += [(m.start(), m.end(), m.group()) for m in _LIGHT_SIGN.finditer(text, 0, end)]
-        marks.sort()
+        signs = [(m.start(), m.end(), m[0]) for m in _LIGHT_SIGN.finditer(text, 0, end)]
+        marks = sorted([*marks, *signs]) if marks else signs
+    if not marks:
+        return [("", 0, end)]
     return _cut(lower, marks, end)
 
 
-def _cut(lower: str, marks: Sequence[tuple[int, int, str]], end: int) -> list[tuple[Join, int, int]] | None:
+def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, int]] | None:
     parts: list[tuple[Join, int, int]] = []
     join: Join = ""
     start = depth = 0
@@ -405,7 +457,9 @@ def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
         return slugs()[phrase] not in ("female", "male")
     if _terms().covers(phrase):
         return True
+    if "(" in phrase or _FIVE_WORDS.match(phrase) or _PREPOSITION.search(phrase):
+        return False
     words = _WORD.findall(phrase)
-    if not words or len(words) > 4 or _PREPOSITION.search(phrase) or "(" in phrase:
+    if not words:
         return False
     return not _adjective(words[-1]) and not (first and len(words) > 1 and _adjective(words[0]))

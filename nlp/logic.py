@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from nlp.clauses import Join
 from nlp.draft import Draft
@@ -99,16 +98,22 @@ def tree(parts: Sequence[Clause], section: Section) -> Expression:
 
 
 def _split(expressions: Sequence[Expression], joins: Sequence[tuple[str, bool]], level: int) -> Expression:
-    while level < len(_LEVELS) and _LEVELS[level] not in joins[1:]:
-        level += 1
-    if len(expressions) == 1 or level == len(_LEVELS):
+    if len(expressions) == 1:
         return all_of(expressions)
-    cuts = [index for index in range(1, len(expressions)) if joins[index] == _LEVELS[level]]
-    pieces = [
-        _split(expressions[low:high], joins[low:high], level + 1)
-        for low, high in pairwise([0, *cuts, len(expressions)])
-    ]
-    return any_of(pieces) if _LEVELS[level][0] == "or" else all_of(pieces)
+    inner = joins[1:]
+    while level < len(_LEVELS) and _LEVELS[level] not in inner:
+        level += 1
+    if level == len(_LEVELS):
+        return all_of(expressions)
+    join = _LEVELS[level]
+    pieces = []
+    low = 0
+    for index in range(1, len(expressions)):
+        if joins[index] == join:
+            pieces.append(_split(expressions[low:index], joins[low:index], level + 1))
+            low = index
+    pieces.append(_split(expressions[low:], joins[low:], level + 1))
+    return any_of(pieces) if join[0] == "or" else all_of(pieces)
 
 
 def _resolve(parts: Sequence[Clause], section: Section) -> list[tuple[str, bool]]:

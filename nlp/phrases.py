@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from nlp import clauses, facts
-from nlp.clauses import Join, Segment, Token
+from nlp.clauses import Join, Mark, Segment, Token
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, all_of, any_of, negate
 from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread
@@ -45,12 +45,15 @@ class Phrases(ABC):
     def clauses(self, low: int, high: int, start: int, end: int) -> list[Clause]:
         """The assertions of ``tokens[low:high]`` (``text[start:end]``), in text order."""
 
-    def __init__(self, text: str, drafts: list[Draft], section: Section) -> None:
+    def __init__(
+        self, text: str, lower: str, marks: Sequence[Mark], drafts: list[Draft], section: Section
+    ) -> None:
         self.text = text
-        self.lower = clauses.lower_same_length(text)
+        self.lower = lower
         self.drafts = drafts
         self.section = section
-        self.tokens = clauses.tokens(text, self.lower, clauses.atoms(text, drafts))
+        self.tokens = clauses.tokens(text, lower, marks, clauses.atoms(text, drafts) if drafts else ())
+        self.kinds = {token.kind for token in self.tokens}
         self.depth = 0
         self.governing: list[int] = []
         self.hanging: list[Expression] = []
