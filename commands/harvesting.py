@@ -1,15 +1,13 @@
-"""Commands of the harvest: the embedded registry, refresh, import, subjects, runs."""
+"""Commands of the harvest: refresh, import, the embedded registry, subjects, runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
+from commands.harvest_options import progress_bar, query_options, registry_options
 from commands.knowledge_feed import catch_up, the_reading
 from commands.output import (
     EXIT_BAD_INPUT,
@@ -36,63 +34,8 @@ SOURCES = {"ctgov": "ClinicalTrials.gov", "clinconnect": "ClinConnect", "files":
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
-def registry_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the registries are, and how fast they are asked."""
-    for option in reversed(
-        (
-            click.option(
-                "--ctgov-url", envvar="TRIALKB_CTGOV_URL", default=ctgov.DEFAULT_URL, show_default=True,
-                show_envvar=True, help="ClinicalTrials.gov, or a registry like it.",
-            ),
-            click.option(
-                "--clinconnect-url", envvar="TRIALKB_CLINCONNECT_URL", default=clinconnect.DEFAULT_URL,
-                show_default=True, show_envvar=True, help="ClinConnect, or a host like it.",
-            ),
-            click.option(
-                "--pace", type=click.FloatRange(min=0), envvar="TRIALKB_PACE", show_envvar=True,
-                help="Requests a second to one host, 0 = no limit.  [default: 1; ClinConnect 0.2]",
-            ),
-            click.option(
-                "--contact", envvar="TRIALKB_CONTACT", show_envvar=True,
-                help="Your mail address or URL, told to the registry with each request.",
-            ),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A search in the fields of ClinicalTrials.gov."""
-    for option in reversed(
-        (
-            click.option("--cond", default="", help="Condition, e.g. lupus."),
-            click.option("--intr", default="", help="Intervention, e.g. CAR-T."),
-            click.option("--term", default="", help="Any other words."),
-            click.option("--sponsor", default="", help="Sponsor or collaborator."),
-            click.option("--status", multiple=True, help="Overall status, e.g. RECRUITING; may be repeated."),
-            click.option("--advanced", default="", help="Expression, e.g. 'AREA[Phase]PHASE1'."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 def _politeness(pace: float | None, contact: str | None, default_pace: float) -> Politeness:
     return Politeness(pace=default_pace if pace is None else pace, contact=contact)
-
-
-@contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on stderr for steps whose number becomes known on the way; silent where that is no terminal."""
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=hidden, show_pos=True) as bar:
-
-        def step(done: int, total: int | None) -> None:
-            bar.length = max(total or 0, done, 1)
-            bar.update(done - bar.pos)
-
-        yield step
 
 
 def _fill_knowledge_base(output: Output, archive: Archive) -> BuildReport:
@@ -104,8 +47,10 @@ def _fill_knowledge_base(output: Output, archive: Archive) -> BuildReport:
 def _summary(report: Report) -> str:
     if report.up_to_date and not (report.new or report.changed):
         return f"Nothing to do: {report.message}; {report.unchanged} trials unchanged."
-    nothing = not (report.new or report.changed or report.vanished or report.drifted or report.older)
-    if nothing and report.state == "complete":
+    told = (report.new, report.changed, report.vanished, report.drifted, report.older, report.left)
+    if not any(told) and report.state == "complete":
+        if not report.unchanged:
+            return "The registry has no trial for this search."
         return f"Nothing changed: {report.unchanged} trials as they were."
     lines = [
         f"{label:<10}{len(ids):>6}{': ' + _shortened(ids) if ids else ''}"
@@ -197,7 +142,7 @@ def refresh(
         raise click.UsageError("ClinConnect cannot be searched: give ids.")
     with run_lock(output.archive, "refresh"), Archive.open(output.archive, write=True) as archive:
         if subject_name is not None:
-            query = _saved(archive, subject_name)
+            query = _saved(archive, subject_name).query
         with progress_bar("Fetching") as step:
             if source == "clinconnect":
                 polite = _politeness(pace, contact, clinconnect.PACE)
@@ -221,11 +166,11 @@ def refresh(
     _answer(output, [report], built)
 
 
-def _saved(archive: Archive, name: str) -> Query:
+def _saved(archive: Archive, name: str) -> run_log.Subject:
     saved = run_log.subject(archive, name)
     if saved is None:
         raise CommandError(f"no subject {name!r}; 'trialkb subject list' shows them", EXIT_BAD_INPUT)
-    return saved.query
+    return saved
 
 
 @click.command("import")
@@ -325,7 +270,7 @@ def subject_list(output: Output) -> None:
             each.name,
             each.known,
             each.last_run or "never",
-            " ".join(f"{k}={v}" for k, v in each.query.to_json().items()),
+            each.query.words(),
         ]
         for each in saved
     ]
@@ -333,6 +278,32 @@ def subject_list(output: Output) -> None:
         {"name": s.name, "query": s.query.to_json(), "trials": s.known, "last_run": s.last_run} for s in saved
     ]
     output.emit(data, Table(["subject", "trials", "last complete run", "search"], rows))
+
+
+@subject.command("show")
+@click.argument("name")
+@output_options
+def subject_show(name: str, output: Output) -> None:
+    """List the trials that the registry itself returned for a saved search, as of its last complete run.
+
+    Example: trialkb subject show lupus-cart
+    """
+    with Archive.open(output.archive) as archive:
+        saved = _saved(archive, name)
+        last = run_log.last_complete(archive, run_log.query_key(saved.source, saved.query))
+        heads = [archive.head(saved.source, each) for each in run_log.subject_ids(archive, name)]
+    rows = [
+        [head.source_id, head.record_date, head.seen_data, head.vanished_at]
+        for head in heads
+        if head is not None
+    ]
+    columns = ["trial", "last update", "seen in the data of", "vanished"]
+    text: Table | str = Table(columns, rows, name)
+    if last is None and output.for_people:
+        text = f"Never refreshed: trialkb refresh --subject {name}"
+    provenance = Provenance((saved.source,), last.data_after if last else None)
+    data = [dict(zip(("trial", "last_update", "seen_data", "vanished_at"), row, strict=True)) for row in rows]
+    output.emit(data, text, provenance=provenance)
 
 
 @subject.command("remove")
@@ -362,14 +333,15 @@ def runs(limit: int, output: Output) -> None:
         listed = run_log.runs(archive, limit)
     rows = [
         [
-            run.id, run.kind, run.started_at, run.state, run.data_after or "", run.requests,
-            " ".join(f"{name} {count}" for name, count in run.counts.items()), run.message[:80],
+            run.id, run.kind, run.task(), run.started_at, run.state, run.data_after or "", run.requests,
+            " ".join(f"{name} {count}" for name, count in run.counts.items()), run.message,
         ]
         for run in listed
     ]  # fmt: skip
-    columns = ["run", "kind", "started", "state", "data", "requests", "found", "message"]
+    columns = ["run", "kind", "task", "started", "state", "data", "requests", "found", "message"]
     data = [{field: getattr(run, field) for field in run.__slots__} for run in listed]
-    output.emit(data, Table(columns, rows))
+    widths = {"task": 30, "found": 16, "message": 40}
+    output.emit(data, Table(columns, rows, widths=widths))
 
 
 COMMANDS: tuple[click.Command, ...] = (refresh, import_, registry, subject, runs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.harvesting import progress_bar, registry_options
+from commands.harvest_options import progress_bar, registry_options
 from commands.knowledge_feed import catch_up, sync_vanished, the_reading, trial_records
 from commands.output import (
     EXIT_CHANGES,
@@ -23,6 +23,7 @@ from commands.output import (
 )
 from harvest import feed
 from harvest.archive import Archive
+from harvest.archive_rows import Version
 from harvest.conflicts import archived_conflicts
 from harvest.errors import RecordNotFound
 from harvest.http import Client, Politeness
@@ -37,12 +38,19 @@ if TYPE_CHECKING:
 @click.argument("nct_id", type=as_nct_id)
 @click.option("--fetch", is_flag=True, help="Ask the registry for past versions (undocumented endpoint).")
 @click.option("--every", is_flag=True, help="With --fetch: also versions that did not touch the criteria.")
+@click.option(
+    "--record",
+    "wanted",
+    metavar="HASH",
+    help="Print one stored record as it is: how its version or content begins.",
+)
 @registry_options
 @output_options
 def history(
     nct_id: str,
     fetch: bool,
     every: bool,
+    wanted: str | None,
     ctgov_url: str,
     clinconnect_url: str,
     pace: float | None,
@@ -62,8 +70,11 @@ def history(
             for source in (ctgov_record.NAME, "clinconnect")
             for each in archive.versions(archive.resolve(source, nct_id), source)
         ]
-    if not versions:
-        raise RecordNotFound(f"{nct_id}: not in the archive; 'trialkb refresh {nct_id}' fetches it")
+        if not versions:
+            raise RecordNotFound(f"{nct_id}: not in the archive; 'trialkb refresh {nct_id}' fetches it")
+        if wanted is not None:
+            click.echo(_stored_record(archive, versions, nct_id, wanted))
+            return
     rows = [
         [
             each.record_date or "", each.source,
@@ -80,6 +91,18 @@ def history(
         notes=(message,) if message else (),
     )
     output.emit(data, Table(columns, rows, nct_id), provenance=provenance)
+
+
+def _stored_record(archive: Archive, versions: list[Version], nct_id: str, wanted: str) -> bytes:
+    """The bytes of the newest stored record whose version or content begins so. Raises CommandError."""
+    fitting = [
+        each
+        for each in versions
+        if wanted and wanted.lower() in (each.version[: len(wanted)], each.sha256[: len(wanted)])
+    ]
+    if not fitting:
+        raise CommandError(f"{nct_id} has no record {wanted!r}; 'trialkb history {nct_id}' lists them")
+    return archive.raw(fitting[-1].record).body
 
 
 def _fetch_history(

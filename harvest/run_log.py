@@ -38,6 +38,16 @@ class Run:
     message: str
     counts: dict[str, int]
 
+    def task(self) -> str:
+        """What it was asked for, on one line: a search, ids, a file, a trial's history."""
+        if "query" in self.request:
+            since = f" since {self.request['since']}" if self.request.get("since") else ""
+            return Query.from_json(self.request["query"]).words() + since
+        if "ids" in self.request:
+            ids = self.request["ids"]
+            return ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+        return str(self.request.get("path") or self.request.get("id") or "")
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

@@ -20,6 +20,7 @@ NOT_HERE = {"registry", "demo"}
 # What must have been run before an example makes sense.
 BEFORE: dict[str, tuple[str, ...]] = {
     "subject remove": ("subject add lupus-cart --cond lupus",),
+    "subject show": ("subject add lupus-cart --cond lupus",),
     "review undo": ("review accept NCT06886919 i9",),
     "review check": ("review accept NCT06886919 i9", "review to-gold -o reviewed.jsonl"),
     "review import": ("review accept NCT06886919 i9", "review export -o reviews.jsonl"),

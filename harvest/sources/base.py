@@ -82,6 +82,13 @@ class Query:
         """The fields that are set, for the archive and for reports."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items() if v}
 
+    def words(self) -> str:
+        """The search on one line for people: ``cond=lupus status=RECRUITING,COMPLETED``."""
+        if self.everything and self.is_empty():
+            return "the whole registry"
+        told = ((key, value) for key, value in self.to_json().items() if key != "everything")
+        return " ".join(f"{key}={','.join(v) if isinstance(v, list) else v}" for key, v in told)
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Query:
         """The inverse of :meth:`to_json`."""

@@ -416,3 +416,77 @@ def test_the_registry_command_serves_a_file_of_records(tmp_path: Path) -> None:
         running.terminate()
     assert url.startswith("http://127.0.0.1:")
     assert f"new            2: {sample_id(1)}, {sample_id(2)}" in done.stdout
+
+
+# ------------------------------------------------------- what a user is told
+
+
+def test_a_subject_shows_what_the_registry_returned_for_it(
+    trialkb: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = holdings(sample(1), sample(2), sample(3, condition="Asthma"))
+    with serve(monkeypatch, held):
+        trialkb("subject", "add", "sle", "--cond", "lupus")
+        assert "Never refreshed" in trialkb("subject", "show", "sle").out
+        trialkb("refresh", "--subject", "sle")
+        # In the archive, and fitting the words, but not what the registry returned for the search.
+        trialkb("refresh", sample_id(3))
+        held.remove(sample_id(2))
+        held.data_timestamp = "2026-03-03T09:00:00"
+        assert trialkb("refresh", sample_id(2)).code == 0
+    shown = json.loads(trialkb("subject", "show", "sle", "--json").out)["answer"]
+    assert [row["trial"] for row in shown] == [sample_id(1), sample_id(2)]
+    assert [row["vanished_at"] is None for row in shown] == [True, False]
+    missing = trialkb("subject", "show", "none")
+    assert (missing.code, missing.err.count("\n")) == (1, 1)
+
+
+def test_runs_say_what_each_was_asked_for(trialkb: Command, server: LocalRegistry, tmp_path: Path) -> None:
+    record = tmp_path / "one.json"
+    record.write_bytes(json.dumps(sample(1)).encode())
+    trialkb("refresh", "--cond", "lupus", "--status", "COMPLETED")
+    trialkb("refresh", "NCT99000001")
+    trialkb("import", str(record))
+    trialkb("refresh", "--all")
+    out = trialkb("runs").out
+    for told in ("cond=lupus", "status=COMPLETED", "NCT99000001", "one.json", "the whole"):
+        assert told in out
+
+
+def test_a_search_without_a_trial_says_so(trialkb: Command, server: LocalRegistry) -> None:
+    result = trialkb("refresh", "--cond", "gout")
+    assert (result.code, result.out.splitlines()[0]) == (0, "The registry has no trial for this search.")
+
+
+def test_a_run_is_logged_as_json_lines(trialkb: Command, server: LocalRegistry) -> None:
+    result = trialkb("--log-json", "refresh", "--cond", "lupus")
+    events = {event["message"]: event for event in map(json.loads, result.err.splitlines())}
+    assert {"run began", "page stored", "run ended", "criteria read"} <= events.keys()
+    began, ended = events["run began"], events["run ended"]
+    assert began["query"] == {"cond": "lupus"}
+    assert (ended["state"], ended["requests"], ended["run"]) == ("complete", 3, began["run"])
+    assert ended["found"]["new"] == events["criteria read"]["due"]
+    assert all({"time", "level", "logger"} <= event.keys() for event in events.values())
+
+
+def test_a_failure_is_logged_with_each_pause(trialkb: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_impatient(monkeypatch)
+    with serve(monkeypatch, holdings(sample(1)), Fault("status", path="/studies", status=503, times=99)):
+        result = trialkb("--log-json", "refresh", "--cond", "lupus")
+    *events, complaint = result.err.splitlines()
+    told = [json.loads(event) for event in events]
+    assert result.code == 3
+    assert complaint.startswith("trialkb: ")
+    assert sum(event["message"] == "trying again" for event in told) == SWIFT.tries - 1
+    assert told[-1]["message"] == "run ended"
+    assert (told[-1]["state"], told[-1]["level"]) == ("failed", "WARNING")
+
+
+def test_a_stored_record_is_printed_as_it_is(trialkb: Command, server: LocalRegistry) -> None:
+    trialkb("refresh", "NCT99000009")
+    (version,) = json.loads(trialkb("history", "NCT99000009", "--json").out)["answer"]
+    for name in ("version", "sha256"):
+        printed = trialkb("history", "NCT99000009", "--record", version[name][:9]).out
+        assert json.loads(printed)["protocolSection"]["identificationModule"]["nctId"] == "NCT99000009"
+    missing = trialkb("history", "NCT99000009", "--record", "ffff")
+    assert (missing.code, missing.out, missing.err.count("\n")) == (1, "", 1)
