@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commands.output import Output, Provenance, Table
+from commands.output import Output, Provenance, Table, table_width
 
 if TYPE_CHECKING:
-    from kb.comparable import Match
-    from kb.compare import Comparison, ComparisonRow
-    from kb.contrast import ContrastRow
     from kb.limits import Limit, TrialLine
     from kb.show import Shown, ShownCriterion
 
@@ -38,17 +36,29 @@ def as_of_note(as_of: str | None) -> tuple[str, ...]:
     return (f"As of {as_of}: the registry's state of that day, read with today's vocabulary.",)
 
 
+def wrapped(text: str, indent: str = "", later: str | None = None) -> str:
+    """A text broken into the lines of a table's width, the later ones further in."""
+    return textwrap.fill(
+        " ".join(text.split()),
+        table_width(),
+        initial_indent=indent,
+        subsequent_indent=indent if later is None else later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 # ------------------------------------------------------------------ show
 
 
-def limit_words(limit: Limit) -> str:
+def limit_words(limit: Limit, *, population: bool = True) -> str:
     """A limit with what restricts it: condition, alternative, population, window, exception."""
     parts = [limit.words()]
     if limit.alternative is not None:
         parts.append("(one of several alternatives)")
     if limit.applies_if:
         parts.append(f"if {limit.applies_if}")
-    if limit.population:
+    if population and limit.population:
         parts.append(f"for {limit.population}")
     if limit.window:
         parts.append(f"[{limit.window}]")
@@ -79,14 +89,15 @@ def _reading_line(number: int, limit: Limit) -> str:
 
 def _criterion_lines(criterion: ShownCriterion) -> list[str]:
     indent = "  " * (criterion.depth + 1)
+    below, further = f"{indent}    ", f"{indent}        "
     heading = f"({criterion.heading}) " if criterion.heading and criterion.depth == 0 else ""
     population = f"<{criterion.population}> " if criterion.population else ""
-    lines = [f"{indent}{criterion.path} {population}{heading}{' '.join(criterion.marked.split())}"]
+    lines = [wrapped(f"{criterion.path} {population}{heading}{criterion.marked}", indent, f"{indent}  ")]
     lines += [
-        f"{indent}    {_reading_line(number, limit)}"
+        wrapped(_reading_line(number, limit), below, further)
         for number, limit in zip(criterion.numbers, criterion.limits, strict=True)
     ]
-    lines += [f"{indent}    not read ({one.why}): {' '.join(one.text.split())}" for one in criterion.unread]
+    lines += [wrapped(f"not read ({one.why}): {one.text}", below, further) for one in criterion.unread]
     return lines
 
 
@@ -144,105 +155,6 @@ def show_table(shown: Shown) -> Table:
         for one in limits
     ]  # fmt: skip
     return Table(columns, rows)
-
-
-# ------------------------------------------------------------------ comparable
-
-
-def contrast_words(row: ContrastRow) -> str:
-    """One row of a contrast: ``stricter by 25 10*9/L``."""
-    if row.verdict in ("stricter", "looser"):
-        if not row.amount:
-            return f"{row.verdict} (the same number, exclusive)"
-        return f"{row.verdict} by {format(abs(row.amount), '.6g')} {row.unit}".strip()
-    return {"same": "same", "only here": "not stated there", "only there": "not stated here"}[row.verdict]
-
-
-def _axis_name(row: ContrastRow) -> str:
-    return f"{row.concept_name}, {row.side}" + (f" ({row.population})" if row.population else "")
-
-
-def match_table(matches: Sequence[Match]) -> Table:
-    """The ranked trials."""
-    columns = ["rank", "trial", "topic score", "one table", "same", "stricter", "looser", "not stated there",
-               "not stated here", "threshold similarity", "title"]  # fmt: skip
-    rows = [
-        (one.rank, one.trial.trial, f"{one.score:.3f}", "yes" if one.in_block else "no", one.contrast.count("same"),
-         one.contrast.count("stricter"), one.contrast.count("looser"), one.contrast.count("only here"),
-         one.contrast.count("only there"), f"{one.contrast.similarity:.3f}", one.trial.title)
-        for one in matches
-    ]  # fmt: skip
-    return Table(columns, rows, widths={"title": 40})
-
-
-def match_text(match: Match, rows: int) -> list[Table | str]:
-    """Why a trial was found, and how its thresholds stand to the asked one's."""
-    from kb.limits import side_words
-
-    reasons = Table(
-        ["part", "how near", "because", "grade", "weight", "adds"],
-        [
-            (
-                one.part,
-                one.grade,
-                one.because,
-                f"{one.value:.2f}",
-                f"{one.weight:.2f}",
-                f"{one.contribution:.3f}",
-            )
-            for one in match.reasons
-        ],
-        title=f"{match.rank}. {match.trial.trial} {match.trial.title}: why it was found",
-        widths={"because": 60},
-    )
-    both = [row for row in match.contrast.rows if row.here is not None and row.there is not None]
-    thresholds = Table(
-        ["concept", "here", "there", "there is", "quoted here", "quoted there"],
-        [
-            (_axis_name(row), side_words(row.here, row.side) if row.here else "",
-             side_words(row.there, row.side) if row.there else "", contrast_words(row),
-             row.here.evidence.quote if row.here else "", row.there.evidence.quote if row.there else "")
-            for row in both[:rows]
-        ],
-        widths={"concept": 24, "quoted here": 24, "quoted there": 24},
-    )  # fmt: skip
-    parts: list[Table | str] = [reasons]
-    if both:
-        parts.append(thresholds)
-    alone = [
-        (words, sorted({row.concept_name for row in match.contrast.rows if row.verdict == verdict}))
-        for words, verdict in (
-            ("Stated only by the asked trial", "only here"),
-            ("Stated only there", "only there"),
-        )
-    ]
-    parts += [f"{words}: {', '.join(names)}" for words, names in alone if names]
-    return parts
-
-
-# ------------------------------------------------------------------ compare
-
-
-def _cell(row: ComparisonRow, place: int, name: str) -> str:
-    marks = [mark for mark in row.marks if mark.trial == name]
-    words = [limit_words(limit) for limit in row.cells[place]]
-    said = ", ".join(f"{mark.what} {mark.side}" for mark in marks)
-    if said and words:
-        words[0] = f"{words[0]} ({said})"
-    if name in row.contradictions:
-        words.append("(CONTRADICTORY reading: look at the text)")
-    return "\n".join(words)
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """One row a concept and population, one column a trial."""
-    names = [line.trial for line in comparison.trials]
-    rows: list[tuple[object, ...]] = [
-        (row.concept_name, row.population, *(_cell(row, place, name) for place, name in enumerate(names)))
-        for row in comparison.rows
-    ]
-    rows.append(("demands not read", None, *(line.unread for line in comparison.trials)))
-    return Table(["concept", "population", *names], rows, widths={"concept": 28, **dict.fromkeys(names, 34)})
 
 
 def open_store(output: Output, as_of: str | None = None) -> Any:

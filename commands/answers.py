@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from commands import answer_views as views
+from commands import comparison_views
 from commands.output import CommandError, Output, Table, as_nct_id, output_options
 
 if TYPE_CHECKING:
@@ -124,11 +125,11 @@ def comparable(
             assert trial_id is not None
             subject = stored_subject(store, trial_id)
         matches = rank(store, subject, limit=limit, order=order, block_only=one_table)
-    parts: list[Table | str] = [views.match_table(matches)]
-    for match in matches[:why]:
-        parts.extend(views.match_text(match, rows))
-    if not matches:
-        parts = ["No comparable trial is stored."] if output.for_people else parts
+    parts: list[Table | str] = [comparison_views.match_rows(matches)]
+    if output.for_people:
+        parts = [comparison_views.match_table(matches)] if matches else ["No comparable trial is stored."]
+        for match in matches[:why]:
+            parts.extend(comparison_views.match_text(match, rows))
     data = {
         "subject": subject.trial.source_id,
         "order": order,
@@ -164,11 +165,10 @@ def compare(trial_ids: tuple[str, ...], concept: tuple[str, ...], as_of: str | N
             for row in comparison.rows
         ],
     }
-    output.emit(
-        data,
-        views.comparison_table(comparison),
-        provenance=views.provenance_of(comparison.trials, views.as_of_note(as_of)),
-    )
+    parts: list[Table | str] = [comparison_views.comparison_rows(comparison)]
+    if output.for_people:
+        parts = comparison_views.comparison_tables(comparison)
+    output.emit(data, *parts, provenance=views.provenance_of(comparison.trials, views.as_of_note(as_of)))
 
 
 COMMANDS: tuple[click.Command, ...] = (show, comparable, compare)

@@ -22,8 +22,10 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -50,6 +52,11 @@ _SYNTHETIC_PATTERN = re.compile(r"\bNCT99\d{6}\b")
 
 # Column names are broken into lines of at most so many characters.
 HEADER_WIDTH = 12
+
+# Tables for people are fitted into so many columns where standard output is no terminal.
+TABLE_WIDTH = 100
+_GAP = 2  # between two columns, and what tabulate leaves behind a column's name
+_LONGEST_WORD = 24  # a longer one may be broken
 
 # What the sources are called in an answer for people.
 SOURCE_NAMES = {"ctgov": "ClinicalTrials.gov", "clinconnect": "ClinConnect", "files": "files"}
@@ -213,21 +220,56 @@ def _csv_answer(table: Table | None, provenance: Provenance) -> str:
     return buffer.getvalue()
 
 
+def table_width() -> int:
+    """How wide a table for people may be: the terminal's columns, or :data:`TABLE_WIDTH` without one."""
+    if sys.stdout.isatty():
+        return max(60, shutil.get_terminal_size((TABLE_WIDTH, 24)).columns)
+    return TABLE_WIDTH
+
+
+def _fitted(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], most: Sequence[int | None], total: int
+) -> list[int | None]:
+    """The width into which each column is broken, so that the table fits into ``total``; None: as it is.
+
+    The widest give way first, but no column is narrower than its longest word (up to
+    :data:`_LONGEST_WORD`). ``most`` bounds single columns.
+    """
+    natural, widths, floors = [], [], []
+    for head, column, bound in zip(heads, zip(*rows, strict=True), most, strict=True):
+        lines = [line for cell in column for line in cell.split("\n")]
+        named = max(map(len, head.split("\n"))) + _GAP
+        natural.append(max(map(len, lines)))
+        widths.append(max(natural[-1] if bound is None else min(natural[-1], bound), named))
+        words = [word for line in lines for word in line.split()]
+        floors.append(max(min(max(map(len, words), default=1), _LONGEST_WORD, widths[-1]), named))
+    room = total - _GAP * (len(widths) - 1)
+    cap = max(widths)
+    while sum(widths) > room and cap > 1:
+        cap -= 1
+        widths = [min(width, max(cap, floor)) for width, floor in zip(widths, floors, strict=True)]
+    return [None if width >= wanted else width for width, wanted in zip(widths, natural, strict=True)]
+
+
 def _table_text(part: Table | str, provenance: Provenance) -> str:
     if isinstance(part, str):
         return part
 
     columns = [_marked(column, provenance) for column in part.columns]
     rows = [[_marked(value, provenance) for value in row] for row in part.rows]
-    widths = [part.widths.get(column) for column in part.columns] if rows and part.widths else None
+    # Long names of narrow columns break, so that a table stays as wide as its content.
+    heads = [
+        "\n".join(line for named in column.split("\n") for line in textwrap.wrap(named, HEADER_WIDTH))
+        for column in columns
+    ]
+    most = [part.widths.get(column) for column in part.columns]
+    widths = _fitted(heads, rows, most, table_width()) if rows else None
     text = tabulate(
         rows,
-        headers=columns,
+        headers=heads if rows else columns,
         tablefmt="simple",
         disable_numparse=True,
         maxcolwidths=widths,
-        # Long names of narrow columns break, so that a table stays as wide as its content.
-        maxheadercolwidths=[HEADER_WIDTH] * len(columns) if rows else None,
     )
     text = "\n".join(line.rstrip() for line in text.split("\n"))
     return f"{part.title}\n\n{text}" if part.title else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands import answer_views as views
+from commands import comparison_views
 from commands.answers import as_of_option
 from commands.output import CommandError, Output, Provenance, Table, atomic_write, output_options
 
 if TYPE_CHECKING:
-    from kb.landscape import LandscapeRow
     from kb.store import Store
 
 cond_option = click.option(
@@ -29,36 +28,6 @@ def _units() -> Any:
     from nlp import vocab
 
     return vocab.load().units
-
-
-def _short(value: float) -> str:
-    return format(value, ".6g")
-
-
-def _landscape_cells(row: LandscapeRow, outliers: int = 4) -> tuple[object, ...]:
-    from kb.limits import side_words
-
-    values = ", ".join(f"{_short(value)} ({count})" for value, count in row.counts)
-    far = ", ".join(f"{name} {_short(value)}" for name, value in row.outliers[:outliers])
-    if len(row.outliers) > outliers:
-        far += f", {len(row.outliers) - outliers} more"
-    stands = ""
-    if row.standing is not None:
-        stand = row.standing
-        stands = f"{side_words(stand.limit, row.side)}: {stand.looser} looser, {stand.same} same, {stand.stricter} stricter"
-    elif row.not_stated_by_trial:
-        stands = "not stated"
-    quartiles = "  ".join(_short(value) for value in (row.lowest, row.q1, row.median, row.q3, row.highest))
-    return (
-        row.concept_name,
-        row.side,
-        row.unit,
-        f"{row.stating}/{row.trials}",
-        quartiles,
-        values,
-        far,
-        stands,
-    )
 
 
 @click.command()
@@ -90,31 +59,27 @@ def landscape(
         wanted = [resolve_concept(store.connection, words) for words in concept] or None
         found = survey(store, conditions=cond, interventions=intr, concepts=wanted, trial_id=trial_id)
     rows = [row for row in found.rows if row.stating >= least]
-    columns = [
-        "concept",
-        "bound",
-        "unit",
-        "stated by",
-        "lowest  q1  median  q3  highest",
-        "values (trials)",
-        "outliers",
-    ]
-    cells: list[Sequence[object]] = [_landscape_cells(row) for row in rows]
-    if trial_id is None:
-        cells = [row[:-1] for row in cells]
+    asked = None if trial_id is None else trial_id.upper()
+    if output.for_people:
+        table = comparison_views.landscape_table(found, rows, asked)
     else:
-        columns.append(f"{trial_id.upper()} stands")
-    table = Table(columns, cells, widths={"concept": 26, "values (trials)": 36, "outliers": 30})
+        table = comparison_views.landscape_rows(rows, asked)
     head = (
-        f"{len(found.trials)} trials; {len(found.rows)} thresholds of one concept, bound and scale. A limit under a"
-        f" condition is not counted, and {found.unplaced} requirements have no eligible range."
+        f"{len(found.trials)} trials; {len(found.rows)} thresholds of one concept, bound and scale. Limits under a"
+        " condition or for some patients only are not counted, of alternatives the strictest is;"
+        f" {found.unplaced} requirements have no eligible range."
     )
     data = {
         "trials": [line.trial for line in found.trials],
         "unplaced": found.unplaced,
         "rows": [asdict(row) for row in rows],
     }
-    output.emit(data, head, table, provenance=views.provenance_of(found.trials, views.as_of_note(as_of)))
+    output.emit(
+        data,
+        views.wrapped(head),
+        table,
+        provenance=views.provenance_of(found.trials, views.as_of_note(as_of)),
+    )
 
 
 @click.command()

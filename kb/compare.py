@@ -80,10 +80,11 @@ def compare_versions(
     return Comparison(tuple(lines[version] for version in versions), tuple(rows))
 
 
-def _row_order(row: ComparisonRow) -> tuple[int, bool, str, str, str]:
+def _row_order(row: ComparisonRow) -> tuple[bool, int, str, str, str]:
+    """Known concepts first, then what most trials state."""
     return (
-        -row.stated,
         row.concept is None,
+        -row.stated,
         row.category or "",
         row.concept_name.casefold(),
         row.population or "",
@@ -91,9 +92,10 @@ def _row_order(row: ComparisonRow) -> tuple[int, bool, str, str, str]:
 
 
 def cell_order(limit: Limit) -> tuple[bool, bool, bool, int]:
-    """The unconditional limit first, then alternatives, then conditional ones; comparable before not."""
+    """The unconditional limit first, then alternatives, then conditional ones; a range or a result that
+    decides before what only stands there as written."""
     return (
-        not limit.comparable,
+        not limit.comparable and limit.status is None,
         limit.applies_if is not None,
         limit.alternative is not None,
         limit.evidence.span[0],

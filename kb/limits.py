@@ -94,7 +94,14 @@ def side_words(limit: Limit, side: Side) -> str:
 
 
 def short(value: float) -> str:
-    """A number without needless digits (at most six significant ones)."""
+    """A number without needless digits: whole ones as they are, others with as few digits (at most six
+    significant ones) as tell them to 0.02 %: what a conversion adds behind that says nothing."""
+    if value == round(value):
+        return format(value, ".15g")
+    for digits in range(1, 6):
+        rounded = float(format(value, f".{digits}g"))
+        if abs(rounded - value) <= 2e-4 * abs(value):
+            return format(rounded, ".15g")
     return format(value, ".6g")
 
 

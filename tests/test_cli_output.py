@@ -259,3 +259,19 @@ def test_json_logs_carry_what_was_added() -> None:
     assert entry["message"] == "slow: host"
     assert entry["attempt"] == 2
     assert entry["level"] == "WARNING"
+
+
+def test_a_wide_table_is_fitted_into_a_hundred_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "many words that say something of one trial and go on and on "
+    wide = Table(("trial", "here", "there"), [("NCT06886919", words * 3, words), ("NCT99000001", "x", "y")])
+    out, _ = answer("table", capsys, wide)
+    assert max(map(len, out.split("\n")[:-3])) <= 100
+    assert "NCT06886919" in out  # a word is not broken
+    assert " ".join(out.split()).count("something") == 4
+
+
+def test_a_narrow_table_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = answer(
+        "table", capsys, Table(("trial", "limit"), [("NCT06886919", "≥ 50 10*9/L (strictest min)")])
+    )
+    assert "NCT06886919  ≥ 50 10*9/L (strictest min)" in out
