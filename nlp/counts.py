@@ -9,6 +9,9 @@ from nlp.reading import Reading
 from nlp.values import TIME_UNITS, Value, bounded
 
 
+_PART_OF = re.compile(r"\s*(?:\(?or more\)?\s*)?\)?\s*of\b", re.I)
+
+
 class CountReading(Reading):
     """Reads counts ("at least 5 attacks"), bare numbers ("SpO2 94 %") and restated bounds."""
 
@@ -36,6 +39,8 @@ class CountReading(Reading):
         if link is None or not self._touches(value, link, floor):
             return self._own_name(value, ceiling)
         concept = self.vocabulary.concepts.get(link.concept or "")
+        if concept is not None and self._names(value, concept.kind):
+            return False
         if concept is None:
             return self._score_says(value) and self._emit(value, [link])
         if concept.kind == "ordinal" and "." in self.lexemes.word(value.first):
@@ -46,6 +51,14 @@ class CountReading(Reading):
         ):
             return False
         return self._emit(value, [*self.linker.coordinated(value, link, floor), link])
+
+    def _names(self, value: Value, kind: str) -> bool:
+        """Whether the number is a part of the name: "APACHE IV", the gene "ESR1", "anti-HIV 1/2"."""
+        if kind == "ordinal" or value.unit is not None:
+            return False
+        first = self.lexemes.starts[value.first]
+        roman = self.text[first].isalpha()
+        return roman or kind == "qualitative" or (first > 0 and self.text[first - 1].isupper())
 
     def _own_name(self, value: Value, ceiling: int) -> bool:
         """A known concept that stands right behind its number: "or 94 % oxygen saturation on oxygen"."""
@@ -168,7 +181,9 @@ class CountReading(Reading):
         """What a count counts: "at least 5 attacks of migraine", "two or more prior lines"."""
         if value.unit is not None and not (value.ucum or "").startswith("{"):
             return None
-        if value.unit is not None and ("/" in (value.ucum or "") or value.ucum == "{titer}"):
+        if value.unit is not None and (
+            "/" in (value.ucum or "") or value.ucum in ("{titer}", "{percentile}")
+        ):
             return None
         if "s" in self.codes[max(0, value.first - 1) : value.last]:
             return None  # "grade 2 bleeding" is a grade, not a count
@@ -200,6 +215,28 @@ class CountReading(Reading):
         if right is None:
             return Link(None, self.lexemes.starts[at], self.lexemes.ends[at])
         return Link(self._countable(right), right.start, right.end, right.lexeme)
+
+    def _how_often(self, value: Value, link: Link) -> bool:
+        """Whether a whole number beside no known concept counts how often or how many, and measures
+        nothing: "one or more symptoms of", "recurrent (> 1)", "at least 1 of"."""
+        numbers = [number for number in (value.low, value.high) if number is not None]
+        if (
+            value.unit is not None
+            or not numbers
+            or value.values
+            or any(n != int(n) or n > 12 for n in numbers)
+        ):
+            return False
+        if "s" in self.codes[max(0, value.first - 1) : value.last + 1]:
+            return False  # a grade, a stage
+        if _PART_OF.match(self.text, value.end):
+            return True
+        spelled = any(
+            self.codes[at] == "0" and self.lexemes.word(at)[0].isalpha()
+            for at in range(value.first, value.last)
+        )
+        named = self.text[link.start : link.end].lower() if link.start >= 0 else ""
+        return spelled or named.endswith(("recurrent", "multiple", "repeated"))
 
     def _countable(self, link: Link) -> str | None:
         """The link's concept, if that is one that is counted ("prior lines", "migraine days")."""

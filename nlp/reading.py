@@ -125,6 +125,8 @@ class Reading:
         if entity_type == "Drug dose" and value.unit is not None:
             rate = self.vocabulary.units.rate_after(self.text, value.unit)
             draft.unit = rate[0] if rate is not None else draft.unit
+        if self.text[max(0, value.start - 4) : value.start].rstrip().endswith(("+/-", "\u00b1", "+-")):
+            draft.role = "definition"  # a tolerance bounds no patient: "matched for age (± 3 years)"
         if value.equated and draft.kind not in ("ordinal", "count"):
             # sites turn ">=" into "=": a measured quantity is never asked to be one exact number
             draft.flags.append("lost_comparator")

@@ -105,6 +105,9 @@ class _Reading(AgeReading, TimeReading, CountReading):
         link = self.linker.left(value, floor)
         if not value.explicit:
             return self._bare(value, link, floor, ceiling)
+        if value.values and link is not None and link.concept is not None:
+            if self.vocabulary.concepts[link.concept].kind == "qualitative":
+                return False  # "HIV 1/2": the types of a virus
         if link is None or (link.concept is None and link.lexeme < 0):
             counted = self._counted(value, link, ceiling)
             if counted is not None:
@@ -125,6 +128,8 @@ class _Reading(AgeReading, TimeReading, CountReading):
             link = self._used_name(value) or self._of_person(value) or self.linker.right(value, ceiling)
         if link is None:
             link = Link(None, -1, -1)
+        if link.concept is None and self._how_often(value, link):
+            return self._emit(value, [link], "Count")
         beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
         return self._emit(value, [*beside, link])
 

@@ -189,14 +189,14 @@ class UnitReader:
         if known is None:
             known = self._learn(surface)
         end = word.end()
-        after = text[end : end + 4]
+        after = text[end : end + 5]
         if known.slow or not (
             after == ""
             or (after[0] in _ENDS and not surface[-1].isdigit())
             or (
                 after[0] == " "
-                and after[1:2] not in _SIGNS
-                and not after[1:].lower().startswith(known.openers)
+                and (behind := after.lstrip(" "))[:1] not in _SIGNS
+                and not behind.lower().startswith(known.openers)
             )
         ):
             return self._match_slow(text, pos)

@@ -395,6 +395,13 @@ def single_after(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Va
     """One comparator behind one number; one before it too may only repeat it (``>= 18 or older``)."""
     parts = _parts(lexemes, first, last)
     at, numbers = parts.numbers[0]
+    if lexemes.codes[at - 1 : at] == "m" and lexemes.word(at - 1).lower() in (
+        "day",
+        "days",
+        "visit",
+        "cycle",
+    ):
+        return None  # "day 28 and beyond" of a schedule
     after = parts.comparators[-1][1]
     before = [op for place, op in parts.comparators if place < at]
     if len(numbers) != 1 or (before and before[0][0] not in ("=", after[0])):

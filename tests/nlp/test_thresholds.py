@@ -295,3 +295,24 @@ def test_a_scale_named_behind_its_score_is_what_the_score_is_of() -> None:
 )
 def test_doses_are_by_the_day_and_a_row_of_counts_shares_its_comparator(text: str, said: list[str]) -> None:
     assert [short(item) for item in items(text)] == said
+
+
+@pytest.mark.parametrize("text", ["Mutations of ESR1", "APACHE IV was used", "Antibodies to HIV 1/2"])
+def test_a_number_that_belongs_to_a_name_is_no_threshold(text: str) -> None:
+    assert not [item for item in items(text) if item.low is not None or item.values]
+
+
+def test_a_tolerance_is_kept_but_asks_nothing() -> None:
+    assert {item.role for item in items("Controls matched for age (± 3 years)")} == {"definition"}
+
+
+def test_how_many_is_a_count_and_no_measurement() -> None:
+    assert [item.entity_type for item in items("History of recurrent (> 1) thrombosis")] == ["Count"]
+    assert [item.entity_type for item in items("At least 2 of the 3 signs below")] == ["Count"]
+
+
+def test_abbreviations_are_known_in_lower_case() -> None:
+    assert [short(item) for item in items("bmi < 30 kg / m2, alt > 3 x uln")] == [
+        "bmi < 30 kg/m2",
+        "alt > 3 ULN",
+    ]

@@ -75,7 +75,7 @@ def test_each_alias_names_its_concepts() -> None:
         "fev1_pct",
     }
     assert by_text["platelet count", False] == ("plt",)
-    assert {"Hb", "HB", "Hgb"} <= {alias.text for alias in VOCABULARY.aliases if alias.concepts == ("hgb",)}
+    assert {"Hb", "HB", "hgb"} <= {alias.text for alias in VOCABULARY.aliases if alias.concepts == ("hgb",)}
 
 
 def test_an_alias_of_two_concepts_is_declared_on_both() -> None:
