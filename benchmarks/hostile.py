@@ -67,8 +67,7 @@ def measure(extractor: Extractor, make: Callable[[int], str], size: int) -> tupl
     best, count = float("inf"), 0
     for _ in range(2):
         start = time.process_time()
-        with extractor.language.memory_zone():
-            extraction = extractor.extract(text, "full")
+        extraction = extractor.extract(text, "full")
         best = min(best, time.process_time() - start)
         count = len(extraction.items)
     json.dumps(extraction.to_json("x"))
@@ -78,8 +77,7 @@ def measure(extractor: Extractor, make: Callable[[int], str], size: int) -> tupl
 def peak(extractor: Extractor, text: str) -> float:
     """Most bytes allocated by Python at one time while reading, a character of the text."""
     tracemalloc.start()
-    with extractor.language.memory_zone():
-        extractor.extract(text, "full")
+    extractor.extract(text, "full")
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return most / max(1, len(text))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nlp.mentions import Lexemes
+from nlp.lexemes import Lexemes
 from nlp.values import TIME_UNITS, Value
 from nlp.vocab import Concept, Vocabulary
 

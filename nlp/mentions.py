@@ -1,74 +1,50 @@
 """Find the words that matter in one folded text: concepts, numbers, units, comparators, cues.
 
-One spaCy PhraseMatcher holds every name of every concept and every word of the lexicon; a second one
-those concept names that must match in case ("PT", "Hb"). What they find, and the numbers with their
-units, is laid out as lexemes: a string of one-letter codes (:data:`nlp.lexicon.CODES`) with the
-offsets and meanings beside it. The templates of :mod:`nlp.values` run over that string.
+What a single word means is looked up once and remembered (:class:`_Tokens`). One spaCy PhraseMatcher
+holds every name of several words of every concept and of the lexicon; a second one those that must match
+in case ("FEV1"). What they find, and the numbers with their units, :mod:`nlp.layout` lays out as lexemes:
+a string of one-letter codes (:data:`nlp.lexicon.CODES`) with the offsets and meanings beside it. The
+templates of :mod:`nlp.values` run over that string.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
-from spacy.language import Language
+from spacy.attrs import LOWER  # type: ignore[import-not-found]  # compiled, without stubs
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
-from nlp import numbers
+from nlp.layout import Layout, Token, plain
+from nlp.lexemes import Lexemes
 from nlp.lexicon import Word
 from nlp.tokenizer import split
-from nlp.units import UnitMatch, UnitTable
+from nlp.units import UnitTable
 
-_PUNCTUATION = {
-    ",": ",", ";": ".", ":": ":", "(": "(", "[": "(", "{": "(", ")": ")", "]": ")", "}": ")",
-    "?": ".", "!": ".", "•": ".", "·": "w", "|": "|", "\\": "w",
-}  # fmt: skip
-# A comparator's word that no number, limit or scale follows is an adjective: "lower extremities".
-_UNBOUND = re.compile(r"c(?![fvsat:()ckn]{0,6}[0L])")
-_SIGNS = (">", ">=", "<", "<=", "=", "?")
-_DATE = re.compile(r"(?:\d{1,2}[/-]\d{1,2}[/-](?:19|20)\d\d|(?:19|20)\d\d[/-]\d{1,2}[/-]\d{1,2})(?!\d)")
-_ABBREVIATED = frozenset(
-    [
-        "conc",
-        "approx",
-        "max",
-        "min",
-        "vs",
-        "no",
-        "inj",
-        "resp",
-        "incl",
-        "excl",
-        "dr",
-        "fig",
-        "ca",
-        "temp",
-        "wt",
-        "ht",
-        "avg",
-        "est",
-    ]
-)
-_CELL_COUNTS = ("/uL", "/mm3", "{cells}/uL", "{copies}/mL", "/L", "{cells}/mm3")
+_REMEMBERED = 50_000
+_LONGEST = 40
+"""How many words, and up to how many characters each, are remembered."""
 
 
-@dataclass(slots=True)
-class Lexemes:
-    """The lexemes of one text: ``codes[i]`` says what kind the i-th is, ``starts[i]``, ``ends[i]``
-    where it stands, ``values[i]`` what it means (an operator, numbers, a UnitMatch, concept ids)."""
+class _Tokens(dict[str, Token]):
+    """What each word means by itself, found out when it is first met.
 
-    text: str
-    codes: str = ""
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
+    Words that no phrase holds share one number, so that spaCy's vocabulary does not grow with the texts.
+    """
 
-    def word(self, index: int) -> str:
-        """The lexeme's own characters."""
-        return self.text[self.starts[index] : self.ends[index]]
+    def __init__(self, finder: MentionFinder) -> None:
+        super().__init__()
+        self.finder = finder
+
+    def __missing__(self, word: str) -> Token:
+        token = self.finder.token(word)
+        if len(word) <= _LONGEST:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[word] = token
+        return token
 
 
 class MentionFinder:
@@ -76,436 +52,83 @@ class MentionFinder:
 
     def __init__(
         self,
-        language: Language,
         words: Iterable[Word],
         aliases: Iterable[tuple[str, bool, tuple[str, ...]]],
         units: UnitTable,
     ) -> None:
-        self.vocab = language.vocab
         self.units = units
-        self._words: dict[tuple[str, ...], Word] = {}
-        self._concepts: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._cased: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._lower = PhraseMatcher(language.vocab, attr="LOWER")
-        self._exact = PhraseMatcher(language.vocab, attr="ORTH")
-        lower = []
+        self._words: dict[str, Word] = {}
+        self._concepts: dict[str, tuple[str, ...]] = {}
+        self._cased: dict[str, tuple[str, ...]] = {}
         for word in words:
             for surface in word.words:
-                lower.append(self._register(self._words, surface.lower(), word))
-        exact = []
+                self._words[_phrase(surface.lower())] = word
         for alias, cased, ids in aliases:
             if cased:
-                exact.append(self._register(self._cased, alias, ids))
+                self._cased[_phrase(alias)] = ids
             else:
-                lower.append(self._register(self._concepts, self._name(alias.lower()), ids))
-        self._lower.add("word", [doc for doc in lower if len(doc)])
-        self._exact.add("name", [doc for doc in exact if len(doc)])
+                self._concepts[_phrase(self._name(alias.lower()))] = ids
+        # No getters but LOWER: a Lexeme's other attributes are never asked for, and cost more than all else.
+        self.vocab = Vocab(lex_attr_getters={LOWER: str.lower})
+        self._lower, self._lower_words = self._matcher("LOWER", {**self._words, **self._concepts})
+        self._exact, self._exact_words = self._matcher("ORTH", self._cased)
+        self._folded_words = {word.lower() for word in self._exact_words}
+        self._other = self.vocab.strings.add("\0")
+        self._tokens = _Tokens(self)
 
     def _name(self, alias: str) -> str:
         """The alias without a range's or comparator's word at its end: "aged between" is "aged"."""
         words = alias.split()
-        while len(words) > 1 and (found := self._words.get((words[-1],))) and found.code in "bgcr":
+        while len(words) > 1 and (found := self._words.get(words[-1])) and found.code in "bgcr":
             words.pop()
         return " ".join(words)
 
-    def _register(self, table: dict[tuple[str, ...], Any], surface: str, meaning: Any) -> Doc:
-        words = [word for word in without_hyphens(surface, *split(surface))[0] if not word.isspace()]
-        words = [  # the vocabulary writes its aliases with blanks between their tokens
-            word
-            for at, word in enumerate(words)
-            if word != "-"
-            or not (0 < at < len(words) - 1 and words[at - 1].isalpha() and words[at + 1].isalpha())
-        ]
-        table[tuple(words)] = meaning
-        return Doc(self.vocab, words=words)
+    def _matcher(self, attribute: str, phrases: Iterable[str]) -> tuple[PhraseMatcher, set[str]]:
+        """A matcher for the phrases of several words, and the words that they hold."""
+        several = [phrase.split(" ") for phrase in phrases if " " in phrase]
+        matcher = PhraseMatcher(self.vocab, attr=attribute)
+        matcher.add("phrase", [Doc(self.vocab, words=words) for words in several])
+        return matcher, {word for words in several for word in words}
+
+    def token(self, word: str) -> Token:
+        """What the word means by itself."""
+        lower = word.lower()
+        lexical = self._words.get(lower)
+        concepts = self._cased.get(word) or self._concepts.get(lower) or ()
+        orth = self._other
+        if word in self._exact_words or lower in self._folded_words:
+            orth = self.vocab.strings.add(word)
+        elif lower in self._lower_words:
+            orth = self.vocab.strings.add(lower)
+        return Token(*plain(word, lexical, concepts), orth, lexical, concepts)
 
     def find(self, text: str) -> Lexemes:
         """The lexemes of one folded text, in order; time is linear in its length."""
-        words, starts, ends = without_hyphens(text, *split(text))
-        doc = Doc(self.vocab, words=words)
-        lexical: dict[int, tuple[int, Word]] = {}
-        concepts: dict[int, tuple[int, tuple[str, ...]]] = {}
+        words, starts, ends = split(text)
+        tokens = list(map(self._tokens.__getitem__, words))
+        layout = Layout(self.units.match, text, words, starts, ends, tokens)
+        orths: list[Any] = [token[2] for token in tokens]  # Doc takes numbers too; its stub says strings
+        doc = Doc(self.vocab, words=orths)
+        # A matcher tells the phrases from left to right, from one place the shorter ones first.
         for _, first, last in self._lower(doc):
-            key = tuple([word.lower() for word in words[first:last]])
-            word = self._words.get(key)
-            if word is not None and (first not in lexical or lexical[first][0] < last):
-                lexical[first] = (last, word)
-            ids = self._concepts.get(key)
-            if ids is not None and (first not in concepts or concepts[first][0] < last):
-                concepts[first] = (last, ids)
+            phrase = " ".join(words[first:last]).lower()
+            if phrase in self._words:
+                layout.lexical[first] = (last, self._words[phrase])
+            if phrase in self._concepts:
+                layout.concepts[first] = (last, self._concepts[phrase])
         for _, first, last in self._exact(doc):
-            if first not in concepts or concepts[first][0] <= last:
-                concepts[first] = (last, self._cased[tuple(words[first:last])])
-        return _Layout(self, text, words, starts, ends, lexical, concepts).run()
+            if first not in layout.concepts or layout.concepts[first][0] <= last:
+                layout.concepts[first] = (last, self._cased[" ".join(words[first:last])])
+        return layout.run()
 
 
-def without_hyphens(
-    text: str, words: list[str], starts: list[int], ends: list[int]
-) -> tuple[list[str], list[int], list[int]]:
-    """The words without blanks, and without the hyphens that join two of letters: "anti-Smith" is
-    "anti Smith", and two blanks between words are one."""
-    if "-" not in text and "  " not in text:
-        return words, starts, ends
-    last = len(words) - 1
+def _phrase(surface: str) -> str:
+    """A name as its tokens with a blank between them; the vocabulary writes hyphens as blanks."""
+    words = split(surface)[0]
     kept = [
-        at
+        word
         for at, word in enumerate(words)
-        if not word.isspace()
-        and (
-            word != "-"
-            or not 0 < at < last
-            or starts[at] != ends[at - 1]
-            or starts[at + 1] != ends[at]
-            or not words[at - 1][0].isalpha()
-            or not words[at + 1][0].isalpha()
-            or (words[at - 1] in numbers.ROMAN and words[at + 1] in numbers.ROMAN)
-        )
+        if word != "-"
+        or not (0 < at < len(words) - 1 and words[at - 1].isalpha() and words[at + 1].isalpha())
     ]
-    if len(kept) == len(words):
-        return words, starts, ends
-    return [words[at] for at in kept], [starts[at] for at in kept], [ends[at] for at in kept]
-
-
-class _Layout:
-    """One pass over the tokens of one text that lays out its lexemes."""
-
-    def __init__(
-        self,
-        finder: MentionFinder,
-        text: str,
-        words: list[str],
-        starts: list[int],
-        ends: list[int],
-        lexical: dict[int, tuple[int, Word]],
-        concepts: dict[int, tuple[int, tuple[str, ...]]],
-    ) -> None:
-        self.match_unit: Callable[[str, int], UnitMatch | None] = finder.units.match
-        self.text = text
-        self.words = words
-        self.starts = starts
-        self.ends = ends
-        self.lexical = lexical
-        self.concepts = concepts
-        self.codes: list[str] = []
-        self.out = Lexemes(text)
-
-    def run(self) -> Lexemes:
-        """Most tokens are words that mean nothing here: they take the short way."""
-        words, starts, ends, codes, out = self.words, self.starts, self.ends, self.codes, self.out
-        lexeme_starts, lexeme_ends, values = out.starts, out.ends, out.values
-        known = self.lexical.keys() | self.concepts.keys()
-        roman = numbers.ROMAN
-        count = len(words)
-        at = 0
-        while at < count:
-            word = words[at]
-            if at not in known and word.isalpha() and word not in roman:
-                codes.append("w")
-                lexeme_starts.append(starts[at])
-                lexeme_ends.append(ends[at])
-                values.append(None)
-                at += 1
-            else:
-                at = self._token(at, word)
-        out.codes = "".join(codes)
-        if "c" in out.codes:
-            out.codes = _UNBOUND.sub(lambda match: "c" if values[match.start()] in _SIGNS else "w", out.codes)
-        return out
-
-    def _token(self, at: int, word: str) -> int:
-        """Lay out the token at ``at``; the index of the next one to look at."""
-        first = word[0]
-        if first.isdigit():
-            if at in self.concepts:  # "24-hour urine protein", "6MWD": the number belongs to the name
-                return self._known(at)
-            return self._date(at) or self._number(at)
-        if first in "<>≤≥=":
-            return self._comparator(at)
-        if at in self.lexical or at in self.concepts:
-            return self._known(at)
-        if first.isspace():
-            return at + 1
-        if first.isalpha():
-            return self._word(at)
-        return self._punctuation(at)
-
-    def _emit(self, code: str, first: int, last: int, value: Any = None) -> None:
-        self.codes.append(code)
-        out = self.out
-        out.starts.append(self.starts[first])
-        out.ends.append(self.ends[last - 1])
-        out.values.append(value)
-
-    def _known(self, at: int) -> int:
-        """A word of the lexicon or a concept: the longer one, the lexicon's where both are equal."""
-        last, word = self.lexical.get(at, (0, None))
-        end, ids = self.concepts.get(at, (0, ()))
-        if word is None or end > last or (end == last and word.code in "fswhx"):
-            self._emit("k", at, end, ids)
-            return end
-        if word.code == "0":
-            return self._number_word(at, last, float(word.value))
-        if self.words[at] in numbers.ROMAN and self.codes and self._after_scale():
-            return self._word(at)  # "class III, IV or V": no visit
-        if word.code == "r" and self.words[at] == "-" and self._is_minus(at):
-            return self._number(at + 1, negative=True)
-        code = word.code
-        if code == "p" and last < len(self.words) and self._goes_on(last):
-            return self._conjunction(at)
-        if code == "c" and word.value == "=" and self._completes_sign(self.ends[last - 1]):
-            return last
-        if code == "r" and self.words[at] == "-" and self._is_hyphen(at):
-            code = "w"
-        elif code == "t" and word.label == "window":
-            self._emit("t", at, last, word)
-            return self._time_word(last)
-        if code == "|" and self.words[at] == "/" and self.codes and self.codes[-1] in "wkhs":
-            code = "/"
-        if code == "p" and self.words[at] == "+" and not (self.codes and self.codes[-1] in "0u"):
-            code = "w"
-        self._emit(code, at, last, word)
-        if code == "p" and self.codes[-2:-1] == ["0"]:
-            return self._unit(last)  # "20 or greater breaths/min"
-        return last
-
-    def _goes_on(self, at: int) -> bool:
-        """Whether "or more", "and younger" goes on to another bound: "than 80", "or equal", "5"."""
-        word = self.words[at].lower()
-        return word in ("than", "then", "that", "the", "age") or word[0].isdigit()
-
-    def _conjunction(self, at: int) -> int:
-        """Only the "or", "and" of such words; what follows is read by itself."""
-        joined = self.words[at].lower()
-        self._emit("&" if joined in ("and", "&") else "|", at, at + 1)
-        return at + 1
-
-    def _completes_sign(self, end: int, sign: str = "=") -> bool:
-        """``> or =``, ``> or equal to`` and ``= / <`` are one sign in three pieces."""
-        joined = len(self.codes) > 1 and self.codes[-1] == "|" and self.codes[-2] == "c"
-        if not joined and not (self.codes and self.codes[-1] == "c"):
-            return False
-        before = self.out.values[-2 if joined else -1]
-        before = before if isinstance(before, str) else (before.value if joined else None)
-        if before is None or before == "?" or (before == "=") == (sign == "="):
-            return False
-        both = sign if before == "=" else before
-        if joined:
-            del self.codes[-1], self.out.starts[-1], self.out.ends[-1], self.out.values[-1]
-        self.out.values[-1] = both[0] + "="
-        self.out.ends[-1] = end
-        return True
-
-    def _comparator(self, at: int) -> int:
-        sign = _sign(self.words[at])
-        if not self._completes_sign(self.ends[at], sign):
-            self._emit("c", at, at + 1, sign)
-        return at + 1
-
-    def _time_word(self, at: int) -> int:
-        """Behind "within the past", a unit of time without a number is one of it: "year"."""
-        if at >= len(self.words) or not self.words[at][0].isalpha():
-            return at
-        unit = self.match_unit(self.text, self.ends[at - 1])
-        if unit is None or unit.ucum not in ("a", "mo", "wk", "d", "h") or unit.end - unit.start < 3:
-            return at
-        self.codes.append("U")
-        self.out.starts.append(unit.start)
-        self.out.ends.append(unit.end)
-        self.out.values.append(unit)
-        while at < len(self.words) and self.starts[at] < unit.end:
-            at += 1
-        return at
-
-    def _is_hyphen(self, at: int) -> bool:
-        """A dash between two letters, both touching it, joins one word: "health-related"."""
-        return (
-            0 < at < len(self.words) - 1
-            and self.starts[at] == self.ends[at - 1]
-            and self.starts[at + 1] == self.ends[at]
-            and self.words[at - 1][0].isalpha()
-            and self.words[at + 1][0].isalpha()
-            and not (self.codes and self.codes[-1] in "u0")
-        )
-
-    def _is_minus(self, at: int) -> bool:
-        """A dash is a minus sign when a number touches it and nothing before it could begin a range."""
-        following = at + 1
-        if following >= len(self.words) or self.starts[following] != self.ends[at]:
-            return False
-        if not self.words[following][0].isdigit():
-            return False
-        before = self.codes[-1] if self.codes else "."
-        return before in "cbgr:&|" or (before in "(f" and self.starts[at] > 0)
-
-    def _number_word(self, at: int, last: int, value: float) -> int:
-        """A number in words, with the same number in digits behind it in brackets: "three (3)"."""
-        end = last
-        if last + 2 < len(self.words) and self.words[last] == "(" and self.words[last + 2] == ")":
-            repeated = numbers.read(self.words[last + 1]) if self.words[last + 1][0].isdigit() else None
-            if repeated == (value,):
-                end = last + 3
-        if self.words[at].lower() in ("twice", "thrice"):
-            self._emit("0", at, end, (value,))
-            return self._unit(end)
-        self._emit("0", at, end, (value,))
-        return self._unit(end)
-
-    def _date(self, at: int) -> int:
-        """Behind a calendar date (10/31/2019) as one word; 0 if none begins here."""
-        if at + 1 >= len(self.words) or self.words[at + 1] not in "/.-":
-            return 0
-        match = _DATE.match(self.text, self.starts[at])
-        if match is None:
-            return 0
-        last = at + 1
-        while last < len(self.words) and self.starts[last] < match.end():
-            last += 1
-        self._emit("w", at, last)
-        return last
-
-    def _number(self, at: int, negative: bool = False) -> int:
-        read = numbers.read(self.words[at])
-        if read is None or self._part_of_name(at):
-            self._emit("w", at, at + 1)
-            return at + 1
-        end = at + 1
-        if (  # a blank as thousands separator: "45 000/mm3"
-            end < len(self.words)
-            and len(self.words[at]) <= 3
-            and self.words[at].isdecimal()
-            and len(self.words[end]) == 3
-            and self.words[end].isdecimal()
-            and self.starts[end] == self.ends[at] + 1
-            and self.text[self.ends[at]] == " "
-        ):
-            following = self.match_unit(self.text, self.ends[end])
-            if following is not None:
-                read = (float(self.words[at] + self.words[end]),)
-                end += 1
-        end = self._repeated_in_words(end, read)
-        first = at - 1 if negative else at
-        if negative:
-            read = tuple(-value for value in read)
-        self._emit("0", first, end, read)
-        return self._unit(end)
-
-    def _repeated_in_words(self, end: int, read: tuple[float, ...]) -> int:
-        """A number in digits with the same number in words behind it in brackets: "5 (five)"."""
-        if end + 2 < len(self.words) and self.words[end] == "(" and len(read) == 1:
-            last, word = self.lexical.get(end + 1, (0, None))
-            closed = last < len(self.words) and self.words[last] == ")"
-            if closed and word is not None and word.code == "0" and word.value == read[0]:
-                return last + 1
-        return end
-
-    def _part_of_name(self, at: int) -> bool:
-        """A digit that touches the letters before it belongs to a name: CD19, FEV1, B12, IL-6."""
-        start = self.starts[at]
-        if start == 0 or at == 0:
-            return False
-        before = self.text[start - 1]
-        if before.isalpha():
-            word = self.words[at - 1]
-            if self.codes and self.codes[-1] in "kac":
-                long = self.out.ends[-1] - self.out.starts[-1] > 2
-                return not long or (self.ends[at] < len(self.text) and self.text[self.ends[at]].isalpha())
-            return len(word) < 8
-        if before == "-" and start > 1 and self.text[start - 2].isalpha():
-            return not (len(self.codes) > 1 and self.codes[-2] in "ksau")
-        return False
-
-    def _unit(self, at: int) -> int:
-        """The unit behind the number just emitted, if one stands there; the next token's index."""
-        end = self.out.ends[-1]
-        unit = self.match_unit(self.text, end)
-        if unit is None or unit.end <= end:
-            return at
-        values = self.out.values
-        if unit.scale != 1.0:
-            values[-1] = tuple(value * unit.scale for value in values[-1])
-        elif unit.ucum in _CELL_COUNTS:
-            dotted = numbers.dotted_thousands(self.out.word(len(values) - 1))
-            dotted = dotted if dotted is not None else _three_decimals(self.out.word(len(values) - 1))
-            if dotted is not None:
-                values[-1] = (dotted,)
-        if unit.ucum is None and unit.relative_to is None:
-            self.out.ends[-1] = unit.end
-        else:
-            self.codes.append("u")
-            self.out.starts.append(unit.start)
-            self.out.ends.append(unit.end)
-            values.append(unit)
-        while at < len(self.words) and self.starts[at] < unit.end:
-            at += 1
-        return at
-
-    def _word(self, at: int) -> int:
-        word = self.words[at]
-        if word in numbers.ROMAN and self.codes and self._after_scale():
-            self._emit("0", at, at + 1, (numbers.ROMAN[word],))
-            return at + 1
-        self._emit("w", at, at + 1)
-        return at + 1
-
-    def _after_scale(self) -> bool:
-        """Roman numerals count only behind a scale's word or another of its numbers."""
-        before = self.codes[-1]
-        if before in "sk":
-            return True
-        if before in "r|&,/(c" and len(self.codes) > 1:
-            return self.codes[-2] in "0sk"
-        return False
-
-    def _punctuation(self, at: int) -> int:
-        word = self.words[at]
-        if word == ".":
-            following = at + 1
-            if at and self.words[at - 1].lower() in _ABBREVIATED:
-                ends_here = False
-            elif following < len(self.words):
-                gap = self.starts[following] > self.ends[at]
-                ends_here = gap and not self.words[following][0].islower()
-            else:
-                ends_here = True
-            self._emit("." if ends_here else "w", at, at + 1)
-            return at + 1
-        if word == "_" and self.codes and self.codes[-1] in "0u" and at + 1 < len(self.words):
-            self._emit("r" if self.words[at + 1][0].isdigit() else "w", at, at + 1)
-            return at + 1
-        self._emit(_PUNCTUATION.get(word, "w"), at, at + 1)
-        if word == ")" and self.codes[-2:-1] == ["0"]:
-            return self._unit_behind_bracket(at + 1)
-        return at + 1
-
-    def _unit_behind_bracket(self, at: int) -> int:
-        """ "(16-24) weeks": the unit of the numbers in brackets."""
-        unit = self.match_unit(self.text, self.ends[at - 1])
-        if unit is None or unit.ucum is None or unit.start - self.ends[at - 1] > 1:
-            return at
-        self.codes.append("u")
-        self.out.starts.append(unit.start)
-        self.out.ends.append(unit.end)
-        self.out.values.append(unit)
-        while at < len(self.words) and self.starts[at] < unit.end:
-            at += 1
-        return at
-
-
-def _three_decimals(token: str) -> float | None:
-    """``50.000`` or ``1.500`` before a unit of cell counts: a point between thousands."""
-    whole, point, rest = token.partition(".")
-    return float(whole + rest) if point and len(rest) == 3 and len(whole) <= 3 and rest.isdigit() else None
-
-
-def _sign(word: str) -> str:
-    """The operator that a run of comparator signs means: ``=/>`` and ``>_`` are ``>=``."""
-    more = ">" in word or "≥" in word
-    less = "<" in word or "≤" in word
-    if more and less:
-        return "?"
-    equal = "=" in word or "≥" in word or "≤" in word or "_" in word or "/" in word
-    if more:
-        return ">=" if equal else ">"
-    if less:
-        return "<=" if equal else "<"
-    return "="
+    return " ".join(kept)

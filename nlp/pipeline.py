@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import spacy
-
 from nlp import criteria, lexicon, vocab
 from nlp.draft import Draft
 from nlp.expressions import Reading, combine, express, list_logic
@@ -41,9 +39,6 @@ from nlp.text import Folded, fold
 from nlp.thresholds import ThresholdReader
 from nlp.unit_reader import trie_pattern
 
-ZONE = 500
-"""Texts to a spaCy memory zone when streaming: its words are freed at the end of each."""
-
 
 @dataclass(slots=True)
 class _Read:
@@ -58,7 +53,6 @@ class Extractor:
 
     def __init__(self, vocabulary: vocab.Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self.language = spacy.blank("en")
         self.words = words = lexicon.load_words()
         self.rules = lexicon.load_rules()
         aliases = [
@@ -66,7 +60,7 @@ class Extractor:
             for alias in vocabulary.aliases
             if not _names_members(vocabulary, alias)
         ]
-        self.finder = MentionFinder(self.language, words, aliases, vocabulary.units)
+        self.finder = MentionFinder(words, aliases, vocabulary.units)
         self.thresholds = ThresholdReader(vocabulary, self.rules)
         self.results = ResultReader(vocabulary)
         self.gate = build_gate(words)
@@ -96,17 +90,8 @@ class Extractor:
 
     def stream(self, rows: Iterable[tuple[str, str]]) -> Iterator[Extraction]:
         """``(text, section)`` rows in, their extractions out, in order; memory stays flat."""
-        rows = iter(rows)
-        while True:
-            with self.language.memory_zone():
-                count = 0
-                for text, section in rows:
-                    yield self.extract(text, section)
-                    count += 1
-                    if count == ZONE:
-                        break
-            if count < ZONE:
-                return
+        for text, section in rows:
+            yield self.extract(text, section)
 
 
 def build(extension: Path | None = None) -> Extractor:

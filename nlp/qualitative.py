@@ -7,7 +7,7 @@ A result word binds the concepts of the vocabulary beside it: those before it in
 from __future__ import annotations
 
 from nlp.draft import Draft
-from nlp.mentions import Lexemes
+from nlp.lexemes import Lexemes
 from nlp.vocab import Vocabulary
 
 _REACH = 9

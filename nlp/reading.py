@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from nlp.draft import Draft
+from nlp.lexemes import Lexemes
 from nlp.linking import DAILY_MASS, PER_DAY, Link, Linker
-from nlp.mentions import Lexemes
 from nlp.model import Kind, Window
 from nlp.units import UnitMatch
 from nlp.values import Value

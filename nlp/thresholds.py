@@ -11,9 +11,9 @@ import re
 from nlp.ages import AgeReading
 from nlp.counts import CountReading
 from nlp.draft import Draft
+from nlp.lexemes import Lexemes
 from nlp.lexicon import Rule
 from nlp.linking import Link
-from nlp.mentions import Lexemes
 from nlp.times import TimeReading
 from nlp.values import TIME_UNITS, Value, by_first_code, read
 from nlp.vocab import Vocabulary

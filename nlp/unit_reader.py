@@ -85,18 +85,22 @@ _RATED = frozenset(("mg", "g", "ug", "U", "[iU]", "mL", "L", "kcal"))
 # A word that may be a whole unit, and what may follow it so that nothing after it belongs to it.
 _WORD = re.compile(r"[A-Za-z%/][A-Za-z0-9/%^]*")
 _ENDS = frozenset("),;:")
+# What no spelling of a unit begins with, the end of the text among it.
+_CLOSES = frozenset(("", ")", "]", ",", ".", ";", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
     """What one word reads as where it stands alone; ``length`` 0: no unit. ``slow``: the patterns
-    must look at what follows it; ``openers``: first letters of a next word that may belong to it."""
+    must look at what follows it; ``openers``: first letters of a next word that may belong to it;
+    ``ends_text``: a full stop behind it that ends the text does not belong to it."""
 
     openers: tuple[str, ...] = ()
     slow: bool = False
     code: str | None = None
     relative_to: RelativeTo | None = None
     length: int = 0
+    ends_text: bool = False
 
 
 class UnitReader:
@@ -183,7 +187,8 @@ class UnitReader:
         start = pos + 1 if char == " " else pos
         word = _WORD.match(text, start)
         if word is None:
-            return self._match_slow(text, pos)
+            # no spelling begins with a sign that closes: most numbers without a unit end here
+            return None if text[start : start + 1] in _CLOSES else self._match_slow(text, pos)
         surface = word[0]
         known = self._words.get(surface)
         if known is None:
@@ -193,6 +198,7 @@ class UnitReader:
         if known.slow or not (
             after == ""
             or (after[0] in _ENDS and not surface[-1].isdigit())
+            or (after == "." and known.ends_text)
             or (
                 after[0] == " "
                 and (behind := after.lstrip(" "))[:1] not in _SIGNS
@@ -215,9 +221,11 @@ class UnitReader:
         else:
             openers = (*_COMMON_OPENERS, *self._openers.get(re.split(r"[/%]", folded)[-1], ()))
             found = self._match_slow(surface, 0)
-            word = _Word(openers)
+            dotted = self._match_slow(f"{surface}.", 0)
+            ends_text = dotted == found
+            word = _Word(openers, ends_text=ends_text)
             if found is not None:
-                word = _Word(openers, False, found.ucum, found.relative_to, found.end)
+                word = _Word(openers, False, found.ucum, found.relative_to, found.end, ends_text)
         if len(self._words) < _REMEMBERED:
             self._words[surface] = word
         return word

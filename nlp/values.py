@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nlp.lexemes import Lexemes
 from nlp.lexicon import Rule
-from nlp.mentions import Lexemes
 from nlp.units import UnitMatch
 
 _FLIP = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "="}
