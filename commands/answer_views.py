@@ -67,6 +67,14 @@ def limit_words(limit: Limit, *, population: bool = True) -> str:
     return " ".join(parts)
 
 
+def quoted(limit: Limit | None) -> str:
+    """The text's words for a limit, and what a reviewer decided on them."""
+    if limit is None:
+        return ""
+    review = f" · review: {limit.evidence.review}" if limit.evidence.review else ""
+    return f"{' '.join(limit.evidence.quote.split())}{review}"
+
+
 def limit_json(limit: Limit) -> dict[str, Any]:
     """A limit with its evidence, for --json."""
     from dataclasses import asdict

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from commands.answer_views import limit_words, wrapped
+from commands.answer_views import limit_words, quoted, wrapped
 from commands.output import Table, table_width
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def match_text(match: Match, rows: int) -> list[Table | str]:
         [
             (_axis_name(row), side_words(row.here, row.side) if row.here else "",
              side_words(row.there, row.side) if row.there else "", contrast_words(row),
-             _quoted(row.here), _quoted(row.there))
+             quoted(row.here), quoted(row.there))
             for row in both[:rows]
         ],
     )  # fmt: skip
@@ -132,13 +132,6 @@ def match_text(match: Match, rows: int) -> list[Table | str]:
 
 def _most_first(reason: Reason) -> float:
     return -reason.contribution
-
-
-def _quoted(limit: Limit | None) -> str:
-    if limit is None:
-        return ""
-    review = f" · review: {limit.evidence.review}" if limit.evidence.review else ""
-    return f"{limit.evidence.quote}{review}"
 
 
 # ------------------------------------------------------------------ compare

@@ -68,10 +68,12 @@ def landscape(
         f"{len(found.trials)} trials; {len(found.rows)} thresholds of one concept, bound and scale. Limits under a"
         " condition or for some patients only are not counted, of alternatives the strictest is;"
         f" {found.unplaced} requirements have no eligible range."
+        + (f" {found.reviewed} limits count as reviewers decided." if found.reviewed else "")
     )
     data = {
         "trials": [line.trial for line in found.trials],
         "unplaced": found.unplaced,
+        "reviewed": found.reviewed,
         "rows": [asdict(row) for row in rows],
     }
     output.emit(
@@ -105,7 +107,7 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
     rows = []
     for one in findings.found:
         said = "\n".join(f"{limit_.concept_name} {views.limit_words(limit_)}" for limit_ in one.limits)
-        quoted = "\n".join(f"{limit_.evidence.section}: {limit_.evidence.quote}" for limit_ in one.limits)
+        quoted = "\n".join(f"{limit_.evidence.section}: {views.quoted(limit_)}" for limit_ in one.limits)
         rows.append((one.trial.trial, one.trial.title, said, quoted))
     table = Table(
         ["trial", "title", "limits", "quoted"], rows, widths={"title": 36, "limits": 44, "quoted": 40}

@@ -27,8 +27,9 @@ from kb.errors import BadQuestion
 from kb.find import Found, find
 from kb.graph import Graph, project_trials
 from kb.landscape import Landscape, LandscapeRow, landscape
-from kb.limits import Limit, load_limits, side_words
+from kb.limits import Limit, side_words
 from kb.plain_sql import SqlAnswer, run_sql
+from kb.reviewed_limits import reviewed_limits
 from kb.search import Hit, search
 from kb.show import Shown, show
 from kb.store import Store
@@ -170,7 +171,7 @@ class KnowledgeBase:
         """The thresholds of these trials; of one concept (id, name or alias), if given."""
         wanted = None if concept is None else [resolve_concept(self.store.connection, concept)]
         versions = [self.store.version_id(trial_id) for trial_id in trial_ids]
-        return Answers(load_limits(self.store.connection, versions, wanted))
+        return Answers(reviewed_limits(self.store.connection, versions, wanted))
 
     def comparable(self, trial_id: str, limit: int = 20, order: Order = "topic") -> Answers[Match]:
         """The trials most comparable to a stored one (:func:`kb.comparable.comparable`)."""

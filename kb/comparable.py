@@ -23,6 +23,7 @@ from kb.concepts import ConceptRow, put_concepts
 from kb.contrast import Contrast, axis_limits, contrast
 from kb.errors import BadQuestion
 from kb.limits import Limit, TrialLine, load_limits, load_trial_lines
+from kb.reviewed_limits import reviewed_limits
 from kb.similarity import Finding, settings
 from kb.store import Store, create_schema
 from kb.terms import term_hash, terms, trial_text
@@ -98,7 +99,7 @@ def stored_subject(store: Store, trial_id: str) -> Subject:
     return Subject(
         trial,
         extraction,
-        tuple(load_limits(store.connection, [version_id])),
+        tuple(reviewed_limits(store.connection, [version_id])),
         features,
         tuple(terms(trial_text(trial))),
         version_id,
@@ -293,7 +294,7 @@ class _Finder:
         lines = load_trial_lines(connection, versions)
         index = axis_index(self.store)
         limits: dict[int, list[Limit]] = {version: [] for version in versions}
-        for one in load_limits(connection, versions):
+        for one in reviewed_limits(connection, versions):
             limits[one.version_id].append(one)
         return [
             Match(

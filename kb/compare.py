@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb.errors import BadQuestion
-from kb.limits import Limit, Side, TrialLine, load_limits, load_trial_lines
-from kb.reviewed_limits import with_reviews
+from kb.limits import Limit, Side, TrialLine, load_trial_lines
+from kb.reviewed_limits import reviewed_limits
 from kb.store import Store
 
 
@@ -70,7 +70,7 @@ def compare_versions(
     """As :func:`compare`, for version ids that are already known."""
     lines = load_trial_lines(store.connection, versions)
     cells: dict[tuple[str, str | None], dict[int, list[Limit]]] = {}
-    for limit in with_reviews(store.connection, load_limits(store.connection, versions, concepts)):
+    for limit in reviewed_limits(store.connection, versions, concepts):
         if limit.role != "requirement":
             continue
         key = (limit.concept or f"?{limit.concept_name.casefold()}", limit.population)

@@ -29,7 +29,9 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 from kb import subject
 from kb.concepts import UnitConverter, resolve_concept
 from kb.errors import BadQuestion, ConceptUnknown, QueryInvalid
-from kb.limits import Limit, TrialLine, load_limits, load_trial_lines
+from kb.limits import Limit, TrialLine, load_trial_lines
+from kb.reviewed_limits import reviewed_limits
+from kb.reviewed_rows import threshold_source
 from kb.search import match_expression
 from kb.store import Store
 
@@ -110,7 +112,7 @@ def find(store: Store, query: str, units: UnitConverter, *, limit: int = 50) -> 
     lines = load_trial_lines(store.connection, versions)
     limits: dict[int, list[Limit]] = {version: [] for version in versions}
     if compiler.concepts:
-        for one in load_limits(store.connection, versions, compiler.concepts):
+        for one in reviewed_limits(store.connection, versions, compiler.concepts):
             if one.role == "requirement":
                 limits[one.version_id].append(one)
     found = tuple(Found(lines[version], tuple(limits[version])) for version in versions)
@@ -161,6 +163,7 @@ class _Compiler:
         self.query = query
         self.units = units
         self.concepts: list[str] = []
+        self.source = threshold_source(store)
 
     def clause(self, node: Node) -> subject.Clause:
         """The SQL condition of a subtree."""
@@ -225,7 +228,7 @@ class _Compiler:
         qualifiers = [tree.data for tree in trees if tree.data in ("under", "for_whom")]
         tail = [for_whom, under] if qualifiers[:1] == ["for_whom"] else [under, for_whom]
         where = " AND ".join([*conditions, *tail])
-        return f"v.id IN (SELECT h.version_id FROM current_threshold h WHERE {where})", [*parameters, *extra]
+        return f"v.id IN (SELECT h.version_id FROM {self.source} h WHERE {where})", [*parameters, *extra]
 
     @staticmethod
     def _stated_only(node: Node) -> bool:

@@ -6,13 +6,14 @@ import json
 import statistics
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kb.axes import Axis
 from kb.contrast import axis_limits
 from kb.errors import BadQuestion
-from kb.limits import Limit, Side, TrialLine, load_limits, load_trial_lines, unit_words
+from kb.limits import Limit, Side, TrialLine, load_trial_lines, unit_words
+from kb.reviewed_limits import decided_versions, reviewed_limits
 from kb.similarity import settings
 from kb.store import Store
 from kb.subject import as_json, versions_of
@@ -61,11 +62,13 @@ class LandscapeRow:
 @dataclass(frozen=True, slots=True)
 class Landscape:
     """``trials`` are those of the subject; ``unplaced`` counts requirements on a known concept that
-    have no eligible range (conditions, sets, suspect values)."""
+    have no eligible range (conditions, sets, suspect values), ``reviewed`` the limits of these trials that
+    a reviewer decided on, and which count here as decided."""
 
     trials: tuple[TrialLine, ...]
     rows: tuple[LandscapeRow, ...]
     unplaced: int
+    reviewed: int = 0
 
 
 def landscape(
@@ -96,7 +99,7 @@ def landscape_of(
     """As :func:`landscape`, for version ids that are already known."""
     own = {}
     if asked is not None:
-        limits = axis_limits(load_limits(store.connection, [asked], concepts))
+        limits = axis_limits(reviewed_limits(store.connection, [asked], concepts))
         own = {axis: limit for (axis, population), limit in limits.items() if population is None}
     lines = load_trial_lines(store.connection, versions, count_unread=False)
     names = {version: line.trial for version, line in lines.items()}
@@ -104,6 +107,12 @@ def landscape_of(
         row[0]: row[1:]
         for row in store.connection.execute("SELECT id, name, category_id, canonical_unit FROM concept")
     }
+    decided = decided_versions(store.connection, versions)
+    as_read = sorted(set(versions).difference(decided))
+    reviewed = reviewed_limits(store.connection, decided, concepts)
+    general = _general(store, as_read, concepts)
+    for limit_axis, version, bound, unit in _decided_bounds(reviewed):
+        general.setdefault(limit_axis, ({}, unit))[0][version] = bound
     rows = [
         _row(
             axis,
@@ -114,11 +123,35 @@ def landscape_of(
             own.get(axis),
             asked,
         )
-        for axis, (bounds, unit) in _bounds(store, versions, concepts).items()
+        for axis, (bounds, unit) in general.items()
     ]
     rows.sort(key=lambda row: (-row.stating, row.category or "", row.concept_name, row.side, row.scale))
     return Landscape(
-        tuple(lines[version] for version in versions), tuple(rows), _unplaced(store, versions, concepts)
+        tuple(lines[version] for version in versions),
+        tuple(rows),
+        _unplaced(store, as_read, concepts) + sum(map(_is_unplaced, reviewed)),
+        sum(limit.evidence.review is not None for limit in reviewed),
+    )
+
+
+def _decided_bounds(limits: Sequence[Limit]) -> Iterator[tuple[Axis, int, float, str | None]]:
+    """(axis, version, bound, unit) of the general limits of trials that reviewers decided on."""
+    by_version: dict[int, list[Limit]] = {}
+    for limit in limits:
+        by_version.setdefault(limit.version_id, []).append(limit)
+    for version, of_version in by_version.items():
+        for (axis, population), limit in axis_limits(of_version).items():
+            bound = limit.bound(axis[1])
+            if population is None and bound is not None:
+                yield axis, version, _rounded(bound), limit.unit
+
+
+def _is_unplaced(limit: Limit) -> bool:
+    return (
+        limit.concept is not None
+        and limit.role == "requirement"
+        and limit.scale is None
+        and limit.status is None
     )
 
 
@@ -147,7 +180,7 @@ def _unplaced(store: Store, versions: Sequence[int], concepts: Sequence[str] | N
     return count
 
 
-def _bounds(
+def _general(
     store: Store, versions: Sequence[int], concepts: Sequence[str] | None
 ) -> dict[Axis, tuple[dict[int, float], str | None]]:
     """By axis: each version's bound (unconditional before alternative, then the strictest), and the unit."""

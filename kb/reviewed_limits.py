@@ -12,10 +12,29 @@ from dataclasses import replace
 
 from kb.eligible import Eligible, eligible_ranges
 from kb.judging import unitless
-from kb.limits import Limit
+from kb.limits import Limit, load_limits
 from kb.reader import TrialReader
 from kb.review import reviewed
 from nlp.model import Extraction, Item
+
+
+def reviewed_limits(
+    connection: sqlite3.Connection, version_ids: Sequence[int], concepts: Sequence[str] | None = None
+) -> list[Limit]:
+    """As :func:`kb.limits.load_limits`, with the reviewers' decisions applied: what a reviewer corrected to
+    one of the ``concepts`` is among them, what was corrected to another is not."""
+    decided = decided_versions(connection, version_ids)
+    if not decided:
+        return load_limits(connection, version_ids, concepts)
+    as_read = load_limits(connection, [one for one in version_ids if one not in set(decided)], concepts)
+    changed = with_reviews(connection, load_limits(connection, decided))
+    if concepts is not None:
+        changed = [limit for limit in changed if limit.concept in concepts]
+    return sorted([*as_read, *changed], key=_version)
+
+
+def _version(limit: Limit) -> int:
+    return limit.version_id
 
 
 def with_reviews(connection: sqlite3.Connection, limits: Sequence[Limit]) -> list[Limit]:
@@ -24,7 +43,7 @@ def with_reviews(connection: sqlite3.Connection, limits: Sequence[Limit]) -> lis
     A correction in another unit than the concept's canonical one is shown as the reviewer wrote it, but
     is not compared.
     """
-    versions = _decided(connection, sorted({limit.version_id for limit in limits}))
+    versions = decided_versions(connection, sorted({limit.version_id for limit in limits}))
     if not versions:
         return list(limits)
     units = dict(connection.execute("SELECT id, canonical_unit FROM concept"))
@@ -49,7 +68,7 @@ def with_reviews(connection: sqlite3.Connection, limits: Sequence[Limit]) -> lis
     return found
 
 
-def _decided(connection: sqlite3.Connection, versions: Sequence[int]) -> list[int]:
+def decided_versions(connection: sqlite3.Connection, versions: Sequence[int]) -> list[int]:
     """Those of the versions with a line that a reviewer decided on."""
     rows = connection.execute(
         "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN criterion k"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harvest.model import Trial
-from kb.limits import Limit, TrialLine, load_limits, load_trial_lines, short
-from kb.reviewed_limits import with_reviews
+from kb.limits import Limit, TrialLine, load_trial_lines, short
+from kb.reviewed_limits import reviewed_limits
 from kb.store import Store
 from nlp.model import Fact, Unread, expression_from_json, leaves
 
@@ -105,7 +105,7 @@ def show(store: Store, trial_id: str, source: str | None = None) -> Shown:
 def show_version(store: Store, version_id: int) -> Shown:
     """As :func:`show`, for a version id."""
     trial = store.trial(version_id)
-    limits = with_reviews(store.connection, load_limits(store.connection, [version_id]))
+    limits = reviewed_limits(store.connection, [version_id])
     numbers = {id(limit): number for number, limit in enumerate(limits, start=1)}
     at: dict[tuple[str, str | None], list[Limit]] = {}
     for limit in limits:
