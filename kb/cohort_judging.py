@@ -14,7 +14,7 @@ from itertools import product, repeat
 from typing import Any
 
 from kb.cohort import REFERENCES, Chunk, Cohort, Column
-from kb.evaluate import DROPPED, Answer, Judge, criterion_answer
+from kb.evaluate import DROPPED, Answer, Judge, criterion_answer, dated_facts
 from kb.judging import Knowledge, item_range
 from kb.leaf_fact import applies
 from kb.patient import Event, Measurement, Patient, by_concept
@@ -209,13 +209,14 @@ class Sights:
     cohort: Cohort
     knowledge: Knowledge
     today: date
-    _made: dict[Demand, Sight] = field(default_factory=dict)
+    _made: dict[tuple[Demand, bool], Sight] = field(default_factory=dict)
 
-    def of(self, demand: Demand) -> Sight:
-        """The leaf (or population) before this cohort."""
-        if demand not in self._made:
-            self._made[demand] = self.looking(self._judging(demand), set(self._places(demand)), demand)
-        return self._made[demand]
+    def of(self, demand: Demand, dated: bool = False) -> Sight:
+        """The leaf (or population) before this cohort; ``dated``: see :func:`kb.evaluate.dated_facts`."""
+        if (demand, dated) not in self._made:
+            judge = self._judging(demand, dated)
+            self._made[demand, dated] = self.looking(judge, set(self._places(demand, judge)), demand)
+        return self._made[demand, dated]
 
     def looking(
         self, judge: Callable[[Patient], Code], places: set[int], demand: Demand | None = None
@@ -226,24 +227,25 @@ class Sights:
         made = Sight(judge, columns, chosen, self.today, _number_at(demand, columns))
         return made if made.answerable else Sight(judge, (), (), self.today)
 
-    def _judging(self, demand: Demand) -> Callable[[Patient], Code]:
+    def _judging(self, demand: Demand, dated: bool) -> Callable[[Patient], Code]:
         def judge(who: Patient) -> Code:
             match demand:
                 case str():
                     return applies(demand, who), True
                 case Fact():
-                    answer = Judge({}, who, self.knowledge, "")(demand, False)
+                    facts = frozenset({demand}) if dated else frozenset()
+                    answer = Judge({}, who, self.knowledge, "", facts)(demand, False)
                 case Item(id=name):
                     answer = Judge({name: demand}, who, self.knowledge, "")(Leaf(name), False)
             return answer.value, answer.applies
 
         return judge
 
-    def _places(self, demand: Demand) -> Iterator[int]:
+    def _places(self, demand: Demand, judge: Callable[[Patient], Code]) -> Iterator[int]:
         places = self.cohort.places
         if isinstance(demand, Fact):
             yield from places("sex")
-            yield from self._events(demand)
+            yield from self._events(judge)
             return
         population = demand if isinstance(demand, str) else demand.population
         if population is not None:
@@ -251,7 +253,7 @@ class Sights:
         if isinstance(demand, str):
             return
         if demand.comparator == "within":
-            yield from self._events(demand)
+            yield from self._events(judge)
         if demand.concept == "age":
             yield from places("age")
         elif demand.concept is not None:
@@ -263,12 +265,12 @@ class Sights:
                     if places("date", key=concept):
                         yield from places("as_of")
 
-    def _events(self, demand: Fact | Item) -> Iterator[int]:
+    def _events(self, judge: Callable[[Patient], Code]) -> Iterator[int]:
         """The columns of the events that the demand asks about: those that could answer it by themselves."""
         for place in self.cohort.places("event"):
             column = self.cohort.columns[place]
             alone = (column, Column("", "start", column.key))
-            if Sight(self._judging(demand), alone, (), self.today).answerable:
+            if Sight(judge, alone, (), self.today).answerable:
                 yield place
                 dates = self.cohort.places("start", "end", key=column.key)
                 yield from dates
@@ -316,6 +318,7 @@ class Question:
 def asked(criterion: Criterion, items: Mapping[str, Item], sights: Sights) -> Question:
     """A criterion of the text as a question to the cohort."""
     parts: list[Leaf | Fact | Unread] = list(dict.fromkeys(leaves(criterion.expression)))
+    dated = dated_facts(criterion.expression, items)
     looking: dict[Leaf | Fact | Unread, int] = {}
     found: list[Sight] = []
     if criterion.population is not None:
@@ -324,7 +327,7 @@ def asked(criterion: Criterion, items: Mapping[str, Item], sights: Sights) -> Qu
         demand = items.get(part.item) if isinstance(part, Leaf) else part
         if isinstance(demand, (Item, Fact)):
             looking[part] = len(found)
-            found.append(sights.of(demand))
+            found.append(sights.of(demand, part in dated))
 
     def answer(codes: tuple[Code, ...]) -> bool | None:
         def judged(part: Leaf | Fact | Unread, excluded: bool) -> Answer:

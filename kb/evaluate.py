@@ -15,7 +15,7 @@ from kb.judging import Knowledge, Verdict
 from kb.leaf_fact import applies, judge_fact, judge_recency
 from kb.leaf_item import judge_item
 from kb.patient import Patient, answer_key
-from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Span, Unread
+from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Span, Unread, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,20 @@ Judged = Callable[[Leaf | Fact | Unread, bool], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """One patient before one set of items; ``text`` is the raw text that spans point into."""
+    """One patient before one set of items; ``text`` is the raw text that spans point into, ``dated`` the
+    facts of which the text says when they were (see :func:`dated_facts`)."""
 
     items: Mapping[str, Item]
     patient: Patient
     knowledge: Knowledge
     text: str
+    dated: frozenset[Fact] = frozenset()
 
     def __call__(self, expression: Leaf | Fact | Unread, excluded: bool) -> Answer:
         """The leaf's answer."""
         match expression:
             case Fact(_, span):
-                verdict = judge_fact(expression, self.patient, self.knowledge)
+                verdict = judge_fact(expression, self.patient, self.knowledge, expression in self.dated)
             case Unread(span, why):
                 verdict = self._unread(span, why)
             case Leaf(identifier):
@@ -99,6 +101,30 @@ class Judge:
         if answer is not None:
             return Verdict(answer, f"'{quoted}': answered {'yes' if answer else 'no'} by the caller", quoted)
         return Verdict(None, f"not understood ({why}): '{quoted}'", quoted or None)
+
+
+def dated_facts(expression: Expression, items: Mapping[str, Item]) -> frozenset[Fact]:
+    """The facts that stand beside a "within the last 4 weeks" in one conjunction: what is over counts, too."""
+    match expression:
+        case All(parts):
+            below = [dated_facts(part, items) for part in parts]
+            if any(isinstance(part, Leaf) and _recent(items.get(part.item)) for part in parts):
+                below += [
+                    frozenset(leaf for leaf in leaves(part) if isinstance(leaf, Fact)) for part in parts
+                ]
+        case AnyOf(parts):
+            below = [dated_facts(part, items) for part in parts]
+        case Not(part):
+            return dated_facts(part, items)
+        case If(condition, then, otherwise):
+            below = [dated_facts(part, items) for part in (condition, then, otherwise)]
+        case Leaf() | Fact() | Unread():
+            return frozenset()
+    return frozenset().union(*below)
+
+
+def _recent(item: Item | None) -> bool:
+    return item is not None and item.comparator == "within"
 
 
 def combined(expression: Expression, judged: Judged, excluded: bool = False) -> Answer:
@@ -158,7 +184,14 @@ def evaluate(
     ``items`` are by id; ``text`` is the raw text that spans point into, by which the caller's answers
     to unread demands are found.
     """
-    return combined(expression, Judge(items, patient, knowledge, text))
+    return combined(expression, _judge(expression, items, patient, knowledge, text))
+
+
+def _judge(
+    expression: Expression, items: Mapping[str, Item], patient: Patient, knowledge: Knowledge, text: str
+) -> Judge:
+    dated = dated_facts(expression, items) if patient.events else frozenset()
+    return Judge(items, patient, knowledge, text, dated)
 
 
 def evaluate_criterion(
@@ -173,7 +206,7 @@ def evaluate_criterion(
     A criterion restricted to a population the patient does not belong to puts no demand on the patient
     (``applies`` False, value True); to one of which that is not known, it can at best be unknown.
     """
-    judge = Judge(items, patient, knowledge, text)
+    judge = _judge(criterion.expression, items, patient, knowledge, text)
     return criterion_answer(criterion, applies(criterion.population, patient), judge)
 
 

@@ -86,8 +86,9 @@ def _one_event(
     return None if over and not past_counts else True
 
 
-def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
-    """Whether what the fact's text says holds for the patient.
+def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge, dated: bool = False) -> Verdict:
+    """Whether what the fact's text says holds for the patient; ``dated``: the text says beside it how long ago,
+    so that what is over counts.
 
     Asked in this order: the caller's answers, the record under the fact's concept, the record under its
     words, the patient's sex where nothing else decides.
@@ -96,7 +97,7 @@ def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
     shown = " ".join(fact.text.split())
     if answer is not None:
         return Verdict(answer, f"'{shown}': answered {'yes' if answer else 'no'} by the caller", shown)
-    value = _recorded(fact.text, fact.concept, patient)
+    value = _recorded(fact.text, fact.concept, patient, dated)
     if value is None:
         value = _sex_answer(event_key(fact.concept or fact.text), patient)
     if value is None:
@@ -104,26 +105,27 @@ def judge_fact(fact: Fact, patient: Patient, knowledge: Knowledge) -> Verdict:
     return Verdict(value, f"'{shown}': {'yes' if value else 'no'} by the patient's record", shown)
 
 
-def _recorded(text: str, concept: str | None, patient: Patient) -> bool | None:
+def _recorded(text: str, concept: str | None, patient: Patient, dated: bool = False) -> bool | None:
     if not patient.events:
         return None
     query = event_query(text)
+    past = query.past_counts or dated
     keys = [query.key] if concept is None else [event_key(concept), query.key]
     for key in keys:
-        value = _event_answer(patient.events_by_key.get(key, ()), query.window, query.past_counts, patient)
+        value = _event_answer(patient.events_by_key.get(key, ()), query.window, past, patient)
         if value is not None:
             return value
-    # A narrowed demand is answered by the wider thing only with no; a narrower record of a wider demand
-    # only with yes.
-    wider = _event_answer(patient.events_by_key.get(query.bare, ()), query.window, query.past_counts, patient)
-    if wider is False:
-        return False
+    # A narrowed demand is answered by the wider thing only with no; a narrower record of a wider demand,
+    # or one of the text's own examples, only with yes.
+    for key in query.wider:
+        if _event_answer(patient.events_by_key.get(key, ()), query.window, past, patient) is False:
+            return False
     for key, events in patient.events_by_key.items():
         words = key.split()
         while len(words) > 1 and words[0] in RESTRICTIVE:
             words = words[1:]
         narrower = " ".join(words) == query.key and key != query.key
-        if narrower and _event_answer(events, query.window, query.past_counts, patient):
+        if (narrower or key in query.examples) and _event_answer(events, query.window, past, patient):
             return True
     return None
 

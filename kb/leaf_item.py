@@ -156,13 +156,15 @@ def _in_unit(item: Item, one: Measurement, knowledge: Knowledge) -> tuple[Range 
     assert one.value is not None
     if item.unit == one.unit or (unitless(item.unit) and unitless(one.unit)):
         return _value_range(one, one.value), ""
-    if item.unit is None:
+    # a score has no unit but its points: a Karnofsky "> 60" is met by 70 %
+    wanted = item.unit or (item.canonical_unit if unitless(item.canonical_unit) else None)
+    if wanted is None:
         return None, f"the text names no unit, the value is in {one.unit}"
     if one.unit is None:
         return None, f"the value has no unit, the text asks in {item.unit}"
-    converted = knowledge.units.convert(one.value, one.unit, item.unit, item.concept)
+    converted = knowledge.units.convert(one.value, one.unit, wanted, item.concept)
     if converted is None:
-        return None, f"no sure conversion from {one.unit} to {item.unit}"
+        return None, f"no sure conversion from {one.unit} to {wanted}"
     return _value_range(one, converted), ""
 
 

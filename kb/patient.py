@@ -47,6 +47,14 @@ _WINDOW = re.compile(
 # The same texts come up for patient after patient.
 _REMEMBERED = 65_536
 _UNITS = {"day": "d", "week": "wk", "month": "mo", "year": "a"}
+# What follows these words narrows down what stands before them.
+_NARROWER = re.compile(
+    r"\s*[,(]?\s+(?:who|whom|whose|that|which|requiring|meeting|fulfilling|as defined|defined|according to|based on"
+    r"|despite|due to|caused by|with)\s"
+)
+_SUCH_AS = re.compile(
+    r"(?P<head>.+?)[,;]?\s*[(（]?\s*(?:such as|e\.g\.,?|for example,?|including)\s+(?P<list>[^()]+?)[\s,;.]*(?:etc\.?)?\s*[)）]?"
+)
 _PAST = re.compile(r"\b(?:history of|previous|previously|prior|past|received)\b")
 
 
@@ -175,15 +183,17 @@ def event_key(text: str) -> str:
 class EventQuery:
     """What a text asks about an event.
 
-    ``key`` is the event as worded, ``bare`` without the words that narrow it ("severe asthma" /
-    "asthma"); ``window`` (value, UCUM unit) is how far back the text looks; ``past_counts`` whether an
-    event that is over still counts.
+    ``key`` is the event as worded; ``wider`` are the keys of what it is a form of ("severe asthma that
+    requires oxygen": "severe asthma", "asthma"); ``examples`` those of what the text itself counts among it
+    ("gene therapy, such as CAR-T therapy"); ``window`` (value, UCUM unit) is how far back the text looks;
+    ``past_counts`` whether an event that is over still counts.
     """
 
     key: str
-    bare: str
+    wider: tuple[str, ...]
     window: tuple[float, str] | None
     past_counts: bool
+    examples: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -196,8 +206,23 @@ def event_query(text: str) -> EventQuery:
         window = (float(match["value"]), _UNITS[match["unit"]])
         folded = folded[: match.start()]
     key = event_key(folded)
-    words = key.split()
-    while len(words) > 1 and words[0] in RESTRICTIVE:
-        words = words[1:]
+    wider: list[str] = []
+    for text in (folded, _NARROWER.split(folded, maxsplit=1)[0]):
+        words = event_key(text).split()
+        wider.append(" ".join(words))
+        while len(words) > 1 and words[0] in RESTRICTIVE:
+            words = words[1:]
+            wider.append(event_key(" ".join(words)))
     past = bool(_PAST.search(folded)) or window is not None
-    return EventQuery(key, event_key(" ".join(words)), window, past)
+    others = tuple(dict.fromkeys(one for one in wider if one != key))
+    return EventQuery(key, others, window, past, _examples(folded))
+
+
+def _examples(folded: str) -> tuple[str, ...]:
+    """The keys of what a text lists as examples at its end, where nothing narrows what they are examples of:
+    an "uncontrolled infection, such as pneumonia" is not any pneumonia."""
+    match = _SUCH_AS.fullmatch(folded.strip())
+    if match is None or _NARROWER.search(match["head"]) or RESTRICTIVE & set(_words(match["head"])):
+        return ()
+    listed = re.split(r"\s*[,;/]\s*(?:(?:and|or)\s+)?|\s+(?:and/or|and|or)\s+", match["list"])
+    return tuple(key for one in listed if (key := event_key(one)) and key not in ("etc", "other"))

@@ -341,7 +341,7 @@ def _by_events(connection: sqlite3.Connection, patient: Patient) -> set[int]:
     keys: set[str] = set()
     for event in patient.events:
         query = event_query(event.name)
-        keys |= {event_key(event.name), query.key, query.bare}
+        keys |= {event_key(event.name), query.key, *query.wider}
     found: set[int] = set()
     for key in keys:
         for column in ("key", "bare"):

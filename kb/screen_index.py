@@ -182,12 +182,12 @@ def _scaled(item: Item) -> tuple[str | None, float | None, float | None]:
         return item.relative_to, low, high
     if item.concept == "age":
         return ("absolute" if item.unit in ("a", None) else f"in {item.unit}"), item.low, item.high
-    if item.unit is None:
-        return "bare", item.low, item.high
     low, high = item.canonical_low, item.canonical_high
+    if item.unit is None and (item.canonical_unit is None or not unitless(item.canonical_unit)):
+        return "bare", item.low, item.high
     if (low is None) == (item.low is None) and (high is None) == (item.high is None):
         return "absolute", low, high
-    return f"in {item.unit}", item.low, item.high
+    return ("bare" if item.unit is None else f"in {item.unit}"), item.low, item.high
 
 
 def _literals(clause: frozenset[Clause], items: Mapping[str, Item]) -> list[Literal]:
@@ -323,7 +323,8 @@ def _facts(expression: Expression, items: Mapping[str, Item]) -> Iterator[tuple[
         for text in texts:
             if text:
                 query = event_query(text)
-                yield query.key, query.bare
+                yield query.key, query.key
+                yield from ((query.key, other) for other in (*query.wider, *query.examples))
 
 
 def _answerable(expression: Expression, items: Mapping[str, Item]) -> bool:

@@ -27,6 +27,8 @@ class Units:
     def convert(self, value: float, from_unit: str, to_unit: str, concept: str | None = None) -> float | None:
         if from_unit == to_unit:
             return value
+        if (from_unit, to_unit, concept) == ("%", "{score}", "karnofsky"):
+            return value
         if (from_unit, to_unit, concept) == ("mg/dL", "umol/L", "scr"):
             return value * 88.42
         factor = _FACTORS.get((from_unit, to_unit))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from kb.evaluate import evaluate, evaluate_criterion
-from kb.patient import Measurement, Patient
+from kb.evaluate import dated_facts, evaluate, evaluate_criterion
+from kb.patient import Event, Measurement, Patient
 from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Unread
 from tests.screening.making import KNOWLEDGE, item, patient
 
@@ -86,3 +88,17 @@ def test_why_names_value_unit_and_bound() -> None:
     answer = evaluate(Leaf("i1"), {"i1": wanted}, patient(Measurement("plt", 45, "10*9/L")), KNOWLEDGE)
     assert answer.findings[0].why == "Platelets 45 10*9/L; the text says >= 50 10*9/L"
     assert answer.findings[0].miss == pytest.approx(0.1)
+
+
+def test_what_is_over_counts_where_the_text_says_how_long_ago() -> None:
+    vaccine = Fact("live vaccine", (0, 12))
+    recent = item(None, "within", 4, id="r", unit="wk", concept_text="live vaccine")
+    both = Not(All((vaccine, Leaf("r"))))
+
+    def given(day: date) -> Patient:
+        return patient(events=(Event("live vaccine", True, day, day),))
+
+    assert value(both, given(date(2025, 7, 10)), recent) is False
+    assert value(both, given(date(2025, 5, 10)), recent) is True
+    assert value(Not(vaccine), given(date(2025, 7, 10))) is None  # over, and not asked for as history
+    assert dated_facts(All((both, vaccine)), {"r": recent}) == {vaccine}

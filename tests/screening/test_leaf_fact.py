@@ -43,6 +43,25 @@ def test_who_has_not_the_disease_has_no_form_of_it() -> None:
     assert judge("asthma", patient(events={"severe asthma": False})) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["systemic lupus erythematosus who meet the 2019 criteria", "active systemic lupus erythematosus with nephritis",
+     "systemic lupus erythematosus, which requires dialysis"],
+)  # fmt: skip
+def test_who_has_not_the_disease_meets_nothing_said_of_it(text: str) -> None:
+    assert judge(text, patient(events={"systemic lupus erythematosus": False})) is False
+    assert judge(text, patient(events={"systemic lupus erythematosus": True})) is None
+
+
+def test_what_the_text_counts_among_it_is_it() -> None:
+    text = "previously received gene modified cell therapy, such as TCR-T therapy, CAR-T therapy, etc."
+    assert judge(text, patient(events={"CAR-T therapy": True})) is True
+    assert judge(text, patient(events={"CAR-T therapy": False})) is None
+    assert judge("live vaccines (e.g. measles or mumps)", patient(events={"mumps": True})) is True
+    assert judge("uncontrolled infection, such as pneumonia", patient(events={"pneumonia": True})) is None
+    assert judge("disease that needs oxygen, such as COPD", patient(events={"COPD": True})) is None
+
+
 def test_fact_with_a_window_needs_a_date() -> None:
     text = "myocardial infarction within the past 6 months"
     dated = [patient(events=(Event("myocardial infarction", True, day, day),))

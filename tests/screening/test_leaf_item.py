@@ -61,6 +61,13 @@ def test_bare_numbers_compare_with_scores_and_ratios() -> None:
     assert judge(item("inr", "<=", 1.5, unit="{INR}"), Measurement("inr", 1.0, "1")) is True
 
 
+def test_a_score_of_a_hundred_points_may_be_given_in_percent() -> None:
+    wanted = item("karnofsky", ">", 60, unit=None, canonical_low=60.0, canonical_unit="{score}")
+    assert judge(wanted, Measurement("karnofsky", 70, "%")) is True
+    assert judge(wanted, Measurement("karnofsky", 60, "%")) is False
+    assert judge(wanted, Measurement("karnofsky", 60, "kg")) is None
+
+
 def test_multiple_of_uln_needs_the_laboratorys_own() -> None:
     wanted = item("alt", "<=", 2.5, relative_to="ULN")
     assert judge(wanted, Measurement("alt", 100, "U/L", uln=40)) is True
