@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands import answer_views as views
-from commands.output import EXIT_CHANGES, CommandError, Output, Table, output_options
+from commands.output import EXIT_CHANGES, Output, Table, output_options
 from commands.queries import cond_option, intr_option
 
 if TYPE_CHECKING:
+    from kb.changes import TrialChange
     from kb.diff import Difference
 
 
@@ -106,6 +106,12 @@ def diff_(trial_id: str, start: str | None, end: str | None, output: Output) -> 
 @cond_option
 @intr_option
 @click.option(
+    "--stored",
+    is_flag=True,
+    help="By the day on which a version came into the archive, not the registry's date: misses nothing between"
+    " two runs. DATE may then be a time, YYYY-MM-DDThh:mm:ssZ.",
+)
+@click.option(
     "--all", "everything", is_flag=True, help="Also trials whose criteria only moved or were re-punctuated."
 )
 @output_options
@@ -114,66 +120,90 @@ def changes(
     subject: str | None,
     cond: tuple[str, ...],
     intr: tuple[str, ...],
+    stored: bool,
     everything: bool,
     output: Output,
 ) -> None:
     """List what changed since a day over all trials or a subject; exit code 10 if anything did.
 
-    Trials first seen since then are listed as new. With --json it can drive a mail or a webhook.
+    Trials first seen since then are listed as new, and those that the registry no longer has as vanished.
+    With --json it can drive a mail or a webhook.
 
     Example: trialkb changes --since 2026-01-01 --cond lupus --json
     """
-    from kb.changes import changes_since
+    from kb.changes import changes_since, checked_moment
     from kb.limits import load_trial_lines
     from kb.subject import versions_of
 
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", since):
-        raise CommandError(f"{since!r} is not a date: write YYYY-MM-DD")
+    checked_moment(since, stored=stored)
+    left: frozenset[str] = frozenset()
     with views.open_store(output) as store:
         versions = versions_of(store, cond, intr)
         if subject is not None:
-            wanted = set(_subject_ids(output, subject))
+            members, left = _subject(output, subject, since)
             named = dict(store.current_versions())
-            versions = [version for version in versions if named[version] in wanted]
-        found = changes_since(store, since, versions, everything=everything)
-        lines = load_trial_lines(store.connection, [one.version_id for one in found])
+            versions = [version for version in versions if named[version] in members | left]
+        found = changes_since(store, since, versions, everything=everything, stored=stored)
+        lines = load_trial_lines(store.connection, versions if left else [one.version_id for one in found])
+    unknown = [lines[one.version_id].trial for one in found if one.what == "no earlier version"]
+    found = [one for one in found if one.what != "no earlier version"]
+    vanished = {lines[one.version_id].trial for one in found if one.what == "vanished"}
+    gone = sorted(left - vanished)
     rows: list[tuple[object, ...]] = []
     for one in found:
-        name = lines[one.version_id].trial
-        if one.difference is None:
-            rows.append((name, None, lines[one.version_id].version_date, None, "new trial", None, None))
-            continue
-        rows += _change_rows(one.difference)
-        counted = ", ".join(f"{number} criteria {what}" for what, number in one.lines.items())
-        rows += (
-            [(name, one.difference.before, one.difference.after, None, counted, None, None)]
-            if counted
-            else []
-        )
-        rows += [
-            (name, one.difference.before, one.difference.after, "registry", f"{each.field} {each.before} → {each.after}", None, None)
-            for each in one.difference.fields
-        ]  # fmt: skip
+        rows += _rows_of(one, lines[one.version_id].trial)
+    rows += [(trial, None, None, None, "left the search of the subject", None, None) for trial in gone]
     data = [
-        {"trial": lines[one.version_id].trial, "new": one.difference is None,
+        {"trial": lines[one.version_id].trial, "what": one.what, "new": one.what == "new",
          "difference": None if one.difference is None else _json(one.difference)}
         for one in found
     ]  # fmt: skip
+    data += [{"trial": trial, "what": "left", "new": False, "difference": None} for trial in gone]
     table = Table(_CHANGE_COLUMNS, rows, widths={"change": 70})
     parts: tuple[Table | str, ...] = (
         (table,) if rows or not output.for_people else (f"Nothing changed since {since}.",)
     )
-    output.emit(data, *parts, provenance=views.provenance_of(lines.values()))
-    if found:
+    told = [lines[one.version_id] for one in found]
+    output.emit(data, *parts, provenance=views.provenance_of(told, _unknown_note(unknown)))
+    if rows:
         raise SystemExit(EXIT_CHANGES)
 
 
-def _subject_ids(output: Output, name: str) -> tuple[str, ...]:
+def _rows_of(one: TrialChange, name: str) -> list[tuple[object, ...]]:
+    """What happened to a trial: a row for each threshold and field, and one that counts its criteria."""
+    difference = one.difference
+    if difference is None:
+        words = "new trial" if one.what == "new" else "vanished from the registry"
+        return [(name, None, one.when, None, words, None, None)]
+    where = (name, difference.before, difference.after)
+    rows = _change_rows(difference)
+    counted = ", ".join(f"{number} criteria {what}" for what, number in one.lines.items())
+    rows += [(*where, None, counted, None, None)] if counted else []
+    return rows + [
+        (*where, "registry", f"{each.field} {each.before} → {each.after}", None, None)
+        for each in difference.fields
+    ]
+
+
+def _unknown_note(trials: list[str]) -> tuple[str, ...]:
+    """Trials of which no state of that day is stored are not passed over in silence."""
+    if not trials:
+        return ()
+    shown = ", ".join(trials[:10]) + (f" and {len(trials) - 10} more" if len(trials) > 10 else "")
+    return (
+        f"Updated since then, but no version from before is stored: {shown};"
+        f" 'trialkb history {trials[0]} --fetch' asks the registry for past ones.",
+    )
+
+
+def _subject(output: Output, name: str, since: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The trials of a subject, and those that were and that the registry no longer returns for it."""
     from harvest.archive import Archive
-    from harvest.run_log import subject_ids
+    from harvest.run_log import subject_gone, subject_ids
 
     with Archive.open(output.archive) as archive:
-        return subject_ids(archive, name)
+        members = frozenset(subject_ids(archive, name))
+        return members, frozenset(subject_gone(archive, name, since)) - members
 
 
 COMMANDS: tuple[click.Command, ...] = (diff_, changes)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.harvest_options import progress_bar, registry_options
-from commands.knowledge_feed import catch_up, sync_vanished, the_reading, trial_records
+from commands.knowledge_feed import catch_up, sync_vanished, the_reading
 from commands.output import (
     EXIT_CHANGES,
     EXIT_DATABASE,
@@ -31,7 +31,7 @@ from harvest.run_lock import run_lock
 from harvest.sources import ctgov_record
 
 if TYPE_CHECKING:
-    from kb.store import Store
+    from commands.rereading import Moved
 
 
 @click.command()
@@ -156,26 +156,17 @@ def rebuild(preview: bool, output: Output) -> None:
 
     Example: trialkb rebuild --preview
     """
-    from kb.build import rebuild as build_anew
+    from commands.rereading import preview as preview_of
+    from commands.rereading import read_anew
     from kb.store import Store
 
     reading = the_reading()
     with run_lock(output.archive, "rebuild"), Archive.open(output.archive, write=True) as archive:
         if preview:
-            moved = _preview(output, archive, reading)
-            columns = ["trial", "", "section", "concept", "as read", "in the text"]
-            text: Table | str = Table(columns, moved) if moved else "No threshold moves."
-            output.emit([dict(zip(columns, row, strict=True)) for row in moved], text)
-            raise SystemExit(EXIT_CHANGES if moved else 0)
-        due = feed.due_records(archive)
-        with progress_bar("Reading criteria") as step:
-            done = Counter[str]()
-
-            def count() -> None:
-                done["records"] += 1
-                step(done["records"], len(due))
-
-            report, digest = build_anew(output.db, trial_records(archive, due), reading, count)
+            moved, otherwise = preview_of(output.db, archive, reading)
+            _answer_preview(output, moved, otherwise)
+            raise SystemExit(EXIT_CHANGES if moved or otherwise else 0)
+        report, digest = read_anew(output.db, archive, reading)
         with Store.open(output.db, "write", purpose="rebuild") as store:
             sync_vanished(store, archive)
             feed.write_mark(archive, store.meta("made") or "", reading.vocabulary, feed.end_mark(archive))
@@ -185,43 +176,22 @@ def rebuild(preview: bool, output: Output) -> None:
     )
 
 
-def _preview(output: Output, archive: Archive, reading: Any) -> list[list[object]]:
-    """The thresholds that a rebuild would move: one row for each that goes, one for each that comes."""
-    from kb.build import rebuild as build_anew
-    from kb.store import Store
-
-    with tempfile.TemporaryDirectory(prefix="trialkb-") as folder, Store.open(output.db) as old:
-        fresh = Path(folder) / "preview.db"
-        due = feed.due_records(archive)
-        with progress_bar("Reading criteria") as step:
-            done = Counter[str]()
-
-            def count() -> None:
-                done["records"] += 1
-                step(done["records"], len(due))
-
-            build_anew(fresh, trial_records(archive, due), reading, count)
-        with Store.open(fresh) as new:
-            before, after = _readings(old), _readings(new)
-    rows: list[list[object]] = []
-    for trial in sorted(before.keys() | after.keys()):
-        gone = before.get(trial, Counter()) - after.get(trial, Counter())
-        come = after.get(trial, Counter()) - before.get(trial, Counter())
-        rows += [[trial, "-", *each] for each in sorted(gone.elements())]
-        rows += [[trial, "+", *each] for each in sorted(come.elements())]
-    return rows
-
-
-def _readings(store: Store) -> dict[str, Counter[tuple[str, str, str, str]]]:
-    """Of each trial's current version: (section, concept, reading, words) of every threshold."""
-    found: dict[str, Counter[tuple[str, str, str, str]]] = {}
-    for version, trial in store.current_versions():
-        rows = found.setdefault(trial, Counter())
-        for item in store.extraction(version).items:
-            numbers = " to ".join(format(n, "g") for n in (item.low, item.high) if n is not None)
-            reading = " ".join(filter(None, (item.comparator, numbers, item.relative_to, item.unit)))
-            rows[item.section, item.concept or f"({item.concept_text})", reading, item.value_text] += 1
-    return found
+def _answer_preview(output: Output, moved: Sequence[Moved], otherwise: Sequence[str]) -> None:
+    notes = []
+    if otherwise:
+        notes.append(
+            f"Read differently in something else than a threshold (conditions, logic, unread words): "
+            f"{len(otherwise)} trials, {', '.join(otherwise[:10])}{' ...' if len(otherwise) > 10 else ''}."
+        )
+    if moved or otherwise:
+        notes.append("Nothing was changed: 'trialkb rebuild' accepts the new reading.")
+    columns = ["trial", "section", "threshold", "direction", "in the text"]
+    rows = [[each.trial, each.section, each.threshold, each.direction, each.text] for each in moved]
+    text: Table | str = Table(columns, rows, widths={"threshold": 50, "in the text": 50})
+    if not moved and output.for_people:
+        text = "No threshold moves."
+    data = {"thresholds": [asdict(each) for each in moved], "otherwise": list(otherwise)}
+    output.emit(data, text, provenance=Provenance(notes=tuple(notes)))
 
 
 @click.command()

@@ -48,11 +48,15 @@ BUSY_SECONDS = 5.0
 # SQLite's own 2 MB are soon too small for the index of hashes, into which each record falls anywhere.
 WRITER_CACHE_KB = 32 * 1024
 
-# Which bytes of a file gave which record, so that a file imported again need not be read again. It can be
-# lost without harm, and archives from before there was one get it when they are next written.
-PIECE_TABLE = (
+# Archives from before there were these tables get them when they are next written.
+LATER_TABLES = (
+    # Which bytes of a file gave which record, so that a file imported again need not be read again; it can be
+    # lost without harm.
     "CREATE TABLE IF NOT EXISTS piece (digest BLOB PRIMARY KEY, record INTEGER NOT NULL REFERENCES record (id))"
-    " STRICT, WITHOUT ROWID"
+    " STRICT, WITHOUT ROWID",
+    # Which run found that a search no longer returns an id.
+    "CREATE TABLE IF NOT EXISTS query_gone (key TEXT NOT NULL, source_id TEXT NOT NULL,"
+    " run INTEGER NOT NULL REFERENCES run (id), PRIMARY KEY (key, run, source_id)) STRICT, WITHOUT ROWID",
 )
 
 Outcome = Literal["new", "changed", "drifted", "unchanged", "vanished", "left", "missing", "older"]
@@ -89,7 +93,8 @@ class Archive:
                 if write:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = NORMAL")
-                    connection.execute(PIECE_TABLE)
+                    for statement in LATER_TABLES:
+                        connection.execute(statement)
                     connection.execute(f"PRAGMA cache_size = {-WRITER_CACHE_KB}")
             except BaseException:
                 connection.close()

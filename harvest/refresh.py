@@ -204,6 +204,7 @@ class QueryRefresh:
             records, failed = fetch_batch(self.source, batch)
             self.problems += failed.values()
             with self.archive.transaction():
+                run_log.note_gone(self.archive, self.key, self.run_id, batch)
                 still = set(self._store(records, f"{self.source.base_url}/api/v2/studies?filter.ids=..."))
                 for each in batch:
                     if each in failed:
@@ -296,6 +297,9 @@ class QueryRefresh:
                 self.archive, self.run_id, "complete" if complete else "incomplete", utc_now(),
                 data=self.data, requests=requests, message=message,
             )  # fmt: skip
+            # One that was amended out of the search counts as changed, and has left it all the same.
+            gone = run_log.gone(self.archive, self.key, self.run_id)
+            ids["left"] = tuple(each for each in gone if self._stands(each))
             run_log.clear_checkpoint(self.archive, self.key)
             if complete:
                 run_log.remember_ids(self.archive, self.key, listed)

@@ -290,3 +290,37 @@ def subject_ids(archive: Archive, name: str) -> tuple[str, ...]:
     if saved is None:
         raise BadInput(f"no subject {name!r}; 'trialkb subject list' shows them")
     return tuple(sorted(known_ids(archive, query_key(saved.source, saved.query))))
+
+
+def note_gone(archive: Archive, key: str, run: int, source_ids: Iterable[str]) -> None:
+    """Note ids that a search returned before and does not return now, inside a transaction."""
+    archive.connection.executemany(
+        "INSERT OR IGNORE INTO query_gone (key, run, source_id) VALUES (?, ?, ?)",
+        ((key, run, each) for each in source_ids),
+    )
+
+
+def gone(archive: Archive, key: str, run: int) -> tuple[str, ...]:
+    """The ids that a run no longer found in its search, sorted."""
+    rows = archive.connection.execute(
+        "SELECT source_id FROM query_gone WHERE key = ? AND run = ? ORDER BY source_id", (key, run)
+    )
+    return tuple(row[0] for row in rows)
+
+
+def subject_gone(archive: Archive, name: str, since: str) -> tuple[str, ...]:
+    """The ids that runs of a subject since a day no longer found in its search; sorted.
+
+    ``since`` is a date or a time, UTC, and itself not included. Raises BadInput for an unknown name.
+    """
+    saved = subject(archive, name)
+    if saved is None:
+        raise BadInput(f"no subject {name!r}; 'trialkb subject list' shows them")
+    if not archive.connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'query_gone'").fetchone():
+        return ()  # an archive from before, not written since
+    rows = archive.connection.execute(
+        "SELECT DISTINCT source_id FROM query_gone JOIN run ON run.id = query_gone.run"
+        " WHERE query_gone.key = ? AND substr(run.ended_at, 1, ?) > ? ORDER BY source_id",
+        (query_key(saved.source, saved.query), len(since), since),
+    )
+    return tuple(row[0] for row in rows)

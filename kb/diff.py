@@ -3,8 +3,8 @@
 Lines are matched first by their exact words, then by their words without case and punctuation, then with
 the numbers masked, then by likeness. A threshold change then has a cause:
 
-- ``amended``: the words of its criterion are not the same;
-- ``read differently``: the same words, read by other rules or another vocabulary;
+- ``amended``: the words of its criterion, or what stands around them, are not the same;
+- ``read differently``: the same words, but the two states were read by other rules or another vocabulary;
 - ``moved``: the same limit in words that only moved, were re-punctuated or re-cased. This is no change of
   what is demanded, and is listed apart.
 """
@@ -12,17 +12,18 @@ the numbers masked, then by likeness. A threshold change then has a cause:
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import Literal, TypeVar
 
 from harvest.model import Trial
 from kb.errors import BadQuestion
 from kb.limits import SIDES, Limit, load_limits
 from kb.lines import line_hash, name_key
 from kb.store import Store
+
+T = TypeVar("T")
 
 Cause = Literal["amended", "read differently", "moved"]
 
@@ -163,7 +164,11 @@ def diff(before: State, after: State) -> Difference:
         after.trial.source_id,
         before.name,
         after.name,
-        tuple(_threshold_changes(before.limits, after.limits, pairs)),
+        tuple(
+            _threshold_changes(
+                before.limits, after.limits, pairs, reread=before.vocabulary != after.vocabulary
+            )
+        ),
         tuple(changes),
         tuple(_field_changes(before.trial, after.trial)),
     )
@@ -192,11 +197,12 @@ def _match_lines(
     left, right = list(before), list(after)
     pairs: dict[tuple[str, str], str] = {}
     changes: list[LineChange] = []
-    for key in (
+    keys: tuple[Callable[[Line], object], ...] = (
         lambda line: (line.section, line_hash(line.text)),
         lambda line: (line.section, name_key(line.text)),
         lambda line: (line.section, name_key(_NUMBER.sub("#", line.text))),
-    ):
+    )
+    for key in keys:
         for one, other in _pair_off(left, right, key):
             pairs[other.section, other.text] = one.text
             if one.text == other.text:
@@ -213,20 +219,19 @@ def _match_lines(
     return pairs, changes
 
 
-def _pair_off(left: list[Line], right: list[Line], key: object) -> list[tuple[Line, Line]]:
+def _pair_off(left: list[T], right: list[T], key: Callable[[T], object]) -> list[tuple[T, T]]:
     """Take the pairs with equal keys out of both lists, in the order of the text."""
-    assert callable(key)
-    waiting: dict[object, list[Line]] = {}
-    for line in left:
-        waiting.setdefault(key(line), []).append(line)
+    waiting: dict[object, list[T]] = {}
+    for each in left:
+        waiting.setdefault(key(each), []).append(each)
     found = []
-    for line in list(right):
-        same = waiting.get(key(line))
+    for other in list(right):
+        same = waiting.get(key(other))
         if same:
             one = same.pop(0)
             left.remove(one)
-            right.remove(line)
-            found.append((one, line))
+            right.remove(other)
+            found.append((one, other))
     return found
 
 
@@ -286,57 +291,48 @@ def _value(limit: Limit) -> tuple[object, ...]:
 
 
 def _threshold_changes(
-    before: Sequence[Limit], after: Sequence[Limit], pairs: dict[tuple[str, str], str]
+    before: Sequence[Limit],
+    after: Sequence[Limit],
+    pairs: dict[tuple[str, str], str],
+    *,
+    reread: bool,
 ) -> list[ThresholdChange]:
+    """``reread``: the two states were read by different rules or vocabularies. Where they were not, the same
+    words cannot have been read differently: then the trial was amended around them (a heading, a section)."""
     changes: list[ThresholdChange] = []
     left, right = list(before), list(after)
-    for one, other in _pair_limits(left, right, lambda limit: (_demand(limit), _value(limit))):
+    for one, other in _pair_off(left, right, lambda limit: (_demand(limit), _value(limit))):
         if one.evidence.line != other.evidence.line and _same_words(one, other):
             changes.append(_change(one, other, "moved"))
     # the same line first: two limits of one concept keep to their own criterion
-    for keys in (
-        (
-            lambda limit: (
-                _demand(limit),
-                pairs.get((limit.evidence.section, limit.evidence.line), limit.evidence.line),
-            )
+    keys: tuple[Callable[[Limit], object], ...] = (
+        lambda limit: (
+            _demand(limit),
+            pairs.get((limit.evidence.section, limit.evidence.line), limit.evidence.line),
         ),
         _demand,
-        (lambda limit: _demand(limit)[:4]),
-        (lambda limit: (limit.concept or f"?{limit.concept_name.casefold()}", limit.evidence.section)),
-    ):
-        for one, other in _pair_limits(left, right, keys):
-            changes.append(_change(one, other, _cause(one, other)))
-    texts_before = Counter(name_key(limit.evidence.line) for limit in before)
-    texts_before.update(name_key(text) for text in pairs.values())
-    known_after = {name_key(text) for _, text in pairs}
-    for limit in left:
-        again = name_key(limit.evidence.line) in known_after
-        changes.append(_change(limit, None, "read differently" if again else "amended"))
-    for limit in right:
-        again = texts_before[name_key(limit.evidence.line)] > 0
-        changes.append(_change(None, limit, "read differently" if again else "amended"))
+        lambda limit: _demand(limit)[:4],
+        lambda limit: (limit.concept or f"?{limit.concept_name.casefold()}", limit.evidence.section),
+    )
+    for key in keys:
+        for one, other in _pair_off(left, right, key):
+            changes.append(_change(one, other, _cause(reread and _same_words(one, other))))
+    texts_before = {name_key(limit.evidence.line) for limit in before}
+    texts_before |= {name_key(text) for text in pairs.values()}
+    texts_after = {name_key(text) for _, text in pairs}
+    changes += [
+        _change(limit, None, _cause(reread and name_key(limit.evidence.line) in texts_after))
+        for limit in left
+    ]
+    changes += [
+        _change(None, limit, _cause(reread and name_key(limit.evidence.line) in texts_before))
+        for limit in right
+    ]
     return changes
 
 
-def _pair_limits(left: list[Limit], right: list[Limit], key: object) -> list[tuple[Limit, Limit]]:
-    assert callable(key)
-    waiting: dict[object, list[Limit]] = {}
-    for limit in left:
-        waiting.setdefault(key(limit), []).append(limit)
-    found = []
-    for limit in list(right):
-        same = waiting.get(key(limit))
-        if same:
-            one = same.pop(0)
-            left.remove(one)
-            right.remove(limit)
-            found.append((one, limit))
-    return found
-
-
-def _cause(before: Limit, after: Limit) -> Cause:
-    return "read differently" if _same_words(before, after) else "amended"
+def _cause(read_differently: bool) -> Cause:
+    return "read differently" if read_differently else "amended"
 
 
 def _same_words(before: Limit, after: Limit) -> bool:
@@ -349,10 +345,27 @@ def _change(before: Limit | None, after: Limit | None, cause: Cause) -> Threshol
     direction = None
     if before is not None and after is not None and cause != "moved":
         direction = _direction(before, after)
+    said, then = _said_limit(before), _said_limit(after)
+    words = f"{some.concept_name} {said} → {then}"
+    if before is not None and after is not None and said == then:
+        words = f"{some.concept_name} {said}: {_beside_the_number(before, after)}"
     return ThresholdChange(
-        some.concept, some.concept_name, some.evidence.section, before, after, cause, direction,
-        f"{some.concept_name} {_said_limit(before)} → {_said_limit(after)}",
-    )  # fmt: skip
+        some.concept, some.concept_name, some.evidence.section, before, after, cause, direction, words
+    )
+
+
+def _beside_the_number(before: Limit, after: Limit) -> str:
+    """What differs in two limits that are the same in words: for whom, as what, beside which others."""
+    both = tuple(
+        (
+            ("role", limit.role),
+            ("population", limit.population or "all"),
+            ("stands", "alone" if limit.alternative is None else "as one of several alternatives"),
+        )
+        for limit in (before, after)
+    )
+    told = [f"{name} {one} → {other}" for (name, one), (_, other) in zip(*both, strict=True) if one != other]
+    return "; ".join(told) or "said in other words"
 
 
 def _said_limit(limit: Limit | None) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harvest.file_entries import files_of, unpacked, zip_entries
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30)
+NAMES = st.text("aZ0é中🙂/\\._- \n", min_size=1, max_size=30)
 
 
 def packed(

@@ -8,81 +8,21 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-import cli
 from harvest.archive import Archive
-from harvest.local_registry import Holdings, LocalRegistry, load
-from harvest.registry_faults import Fault, FaultPlan
+from harvest.local_registry import LocalRegistry
+from harvest.registry_faults import Fault
 from harvest.run_lock import run_lock
 from kb.digest import content_digest
-from tests.harvest.sample_records import SWIFT, holdings, sample, sample_id, state_of
+from kb.store import Store
+from tests.harvest.command_line import Command, be_impatient, content, serve
+from tests.harvest.sample_records import holdings, sample, sample_id
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
-    return tmp_path / "kb.db"
-
-
-@pytest.fixture
-def trialkb(db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs the command line in this process, on an empty knowledge base."""
-    monkeypatch.setenv("TRIALKB_DB", str(db))
-    monkeypatch.setenv("TRIALKB_PACE", "0")
-
-    def run(*words: str) -> Result:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main(words)
-        out, err = capsys.readouterr()
-        return Result(int(ended.value.code or 0), out, err)
-
-    return run
-
-
-def serve(monkeypatch: pytest.MonkeyPatch, held: Holdings, *faults: Fault) -> LocalRegistry:
-    server = LocalRegistry(held, plan=FaultPlan(faults))
-    monkeypatch.setenv("TRIALKB_CTGOV_URL", server.url)
-    monkeypatch.setenv("TRIALKB_CLINCONNECT_URL", server.url)
-    return server
-
-
-@pytest.fixture
-def server(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRegistry]:
-    with serve(monkeypatch, load(fixtures)) as running:
-        yield running
-
-
-def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries without the pauses that a real host is given."""
-    swift = replace(SWIFT, backoff=0.001, backoff_cap=0.002, blocked_pause=0.001)
-    monkeypatch.setattr("commands.harvesting._politeness", lambda *_: swift)
-
-
-def content(db: Path) -> tuple[object, ...]:
-    """Everything that a command which fails must leave as it was."""
-    archive = db.with_name(f"{db.stem}.archive.sqlite")
-    states: list[object] = []
-    if archive.exists():
-        with Archive.open(archive) as opened:
-            states.append(state_of(opened))
-    return (content_digest(db) if db.exists() else None, *states)
 
 
 def test_refresh_tells_what_is_new_and_then_that_nothing_is(trialkb: Command, server: LocalRegistry) -> None:
@@ -320,10 +260,12 @@ def test_another_vocabulary_is_shown_before_it_is_accepted(
     trialkb("refresh", "NCT06886919")
     before = content_digest(db)
     old = knowledge_feed.the_reading()
+    with Store.open(db) as store:
+        first = store.extraction(store.version_id("NCT06886919")).items[0]
 
     def extract(text: str):  # type: ignore[no-untyped-def]
         found = old.extract(text)
-        return replace(found, items=found.items[1:], criteria=(), vocabulary="newer")
+        return replace(found, items=found.items[1:], criteria=found.criteria, vocabulary="newer")
 
     newer = replace(old, extract=extract, vocabulary="newer")
     for module in (harvesting, upkeep):
@@ -335,9 +277,32 @@ def test_another_vocabulary_is_shown_before_it_is_accepted(
     preview = trialkb("rebuild", "--preview")
     assert preview.code == 10
     assert "NCT06886919" in preview.out
+    assert f"{first.value_text}" in preview.out
+    assert "Nothing was changed" in preview.out
+    (moved,) = json.loads(trialkb("rebuild", "--preview", "--json").out)["answer"]["thresholds"]
+    assert moved["threshold"].endswith("→ not stated")
     assert content_digest(db) == before
     assert trialkb("rebuild").code == 0
     assert trialkb("refresh", "NCT99000001").code == 0
+
+
+def test_a_preview_tells_what_differs_beside_thresholds(
+    trialkb: Command, server: LocalRegistry, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from commands import knowledge_feed, upkeep
+
+    trialkb("refresh", "NCT06886919")
+    old = knowledge_feed.the_reading()
+
+    def extract(text: str):  # type: ignore[no-untyped-def]
+        found = old.extract(text)
+        return replace(found, criteria=tuple(replace(one, coverage=0.0) for one in found.criteria))
+
+    monkeypatch.setattr(upkeep, "the_reading", lambda: replace(old, extract=extract))
+    preview = trialkb("rebuild", "--preview")
+    assert preview.code == 10
+    assert "No threshold moves." in preview.out
+    assert "something else than a threshold" in preview.out
 
 
 def test_doctor_finds_what_was_changed_behind_our_back(
@@ -416,77 +381,3 @@ def test_the_registry_command_serves_a_file_of_records(tmp_path: Path) -> None:
         running.terminate()
     assert url.startswith("http://127.0.0.1:")
     assert f"new            2: {sample_id(1)}, {sample_id(2)}" in done.stdout
-
-
-# ------------------------------------------------------- what a user is told
-
-
-def test_a_subject_shows_what_the_registry_returned_for_it(
-    trialkb: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = holdings(sample(1), sample(2), sample(3, condition="Asthma"))
-    with serve(monkeypatch, held):
-        trialkb("subject", "add", "sle", "--cond", "lupus")
-        assert "Never refreshed" in trialkb("subject", "show", "sle").out
-        trialkb("refresh", "--subject", "sle")
-        # In the archive, and fitting the words, but not what the registry returned for the search.
-        trialkb("refresh", sample_id(3))
-        held.remove(sample_id(2))
-        held.data_timestamp = "2026-03-03T09:00:00"
-        assert trialkb("refresh", sample_id(2)).code == 0
-    shown = json.loads(trialkb("subject", "show", "sle", "--json").out)["answer"]
-    assert [row["trial"] for row in shown] == [sample_id(1), sample_id(2)]
-    assert [row["vanished_at"] is None for row in shown] == [True, False]
-    missing = trialkb("subject", "show", "none")
-    assert (missing.code, missing.err.count("\n")) == (1, 1)
-
-
-def test_runs_say_what_each_was_asked_for(trialkb: Command, server: LocalRegistry, tmp_path: Path) -> None:
-    record = tmp_path / "one.json"
-    record.write_bytes(json.dumps(sample(1)).encode())
-    trialkb("refresh", "--cond", "lupus", "--status", "COMPLETED")
-    trialkb("refresh", "NCT99000001")
-    trialkb("import", str(record))
-    trialkb("refresh", "--all")
-    out = trialkb("runs").out
-    for told in ("cond=lupus", "status=COMPLETED", "NCT99000001", "one.json", "the whole"):
-        assert told in out
-
-
-def test_a_search_without_a_trial_says_so(trialkb: Command, server: LocalRegistry) -> None:
-    result = trialkb("refresh", "--cond", "gout")
-    assert (result.code, result.out.splitlines()[0]) == (0, "The registry has no trial for this search.")
-
-
-def test_a_run_is_logged_as_json_lines(trialkb: Command, server: LocalRegistry) -> None:
-    result = trialkb("--log-json", "refresh", "--cond", "lupus")
-    events = {event["message"]: event for event in map(json.loads, result.err.splitlines())}
-    assert {"run began", "page stored", "run ended", "criteria read"} <= events.keys()
-    began, ended = events["run began"], events["run ended"]
-    assert began["query"] == {"cond": "lupus"}
-    assert (ended["state"], ended["requests"], ended["run"]) == ("complete", 3, began["run"])
-    assert ended["found"]["new"] == events["criteria read"]["due"]
-    assert all({"time", "level", "logger"} <= event.keys() for event in events.values())
-
-
-def test_a_failure_is_logged_with_each_pause(trialkb: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    be_impatient(monkeypatch)
-    with serve(monkeypatch, holdings(sample(1)), Fault("status", path="/studies", status=503, times=99)):
-        result = trialkb("--log-json", "refresh", "--cond", "lupus")
-    *events, complaint = result.err.splitlines()
-    told = [json.loads(event) for event in events]
-    assert result.code == 3
-    assert complaint.startswith("trialkb: ")
-    assert sum(event["message"] == "trying again" for event in told) == SWIFT.tries - 1
-    assert told[-1]["message"] == "run ended"
-    assert (told[-1]["state"], told[-1]["level"]) == ("failed", "WARNING")
-
-
-def test_a_stored_record_is_printed_as_it_is(trialkb: Command, server: LocalRegistry) -> None:
-    trialkb("refresh", "NCT99000009")
-    (version,) = json.loads(trialkb("history", "NCT99000009", "--json").out)["answer"]
-    for name in ("version", "sha256"):
-        printed = trialkb("history", "NCT99000009", "--record", version[name][:9]).out
-        assert json.loads(printed)["protocolSection"]["identificationModule"]["nctId"] == "NCT99000009"
-    missing = trialkb("history", "NCT99000009", "--record", "ffff")
-    assert (missing.code, missing.out, missing.err.count("\n")) == (1, "", 1)

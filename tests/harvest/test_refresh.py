@@ -94,7 +94,7 @@ def test_a_record_that_left_the_search_has_not_vanished(archive: Archive) -> Non
         held.put(sample(2, condition="Myasthenia Gravis", updated="2026-03-02"))
         held.data_timestamp = NEXT
         report = refresh_query(archive, source, LUPUS)
-    assert (report.vanished, report.changed) == ((), ids(2))
+    assert (report.vanished, report.changed, report.left) == ((), ids(2), ids(2))
     head = archive.head("ctgov", sample_id(2))
     assert head is not None
     assert head.vanished_at is None

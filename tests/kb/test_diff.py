@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from kb.changes import changes_since
 from kb.diff import State, diff, diff_versions, stored_state
 from kb.errors import BadQuestion
 from kb.store import Store
@@ -125,13 +124,19 @@ def test_one_version_cannot_be_compared(store: Store) -> None:
         diff_versions(store, ID)
 
 
-def test_changes_since_a_day(store: Store) -> None:
-    amended(store)
-    store.put(*platelets_trial(2, value=60))
-    store.put(*platelets_trial(3, value=60, first_posted="2026-02-20", last_update_posted="2026-02-20"))
-    versions = [version for version, _ in store.current_versions()]
-    found = changes_since(store, "2026-02-01", versions)
-    assert [(store.trial(one.version_id).source_id, one.difference is None) for one in found] == [
-        ("NCT99000001", False), ("NCT99000003", True),
-    ]  # fmt: skip
-    assert changes_since(store, "2026-12-31", versions) == []
+def test_the_same_words_under_another_heading_are_amended_where_nothing_else_read_them(store: Store) -> None:
+    made, extraction = platelets_trial()
+    store.put(made, extraction)
+    read = replace(extraction.items[0], low=5.0, canonical_low=5.0)
+    store.put(replace(made, **LATER), replace(extraction, items=(read, extraction.items[1])))
+    (change,) = diff_versions(store, ID).thresholds
+    assert change.cause == "amended"
+
+
+def test_the_same_number_for_others_says_for_whom(store: Store) -> None:
+    made, extraction = platelets_trial()
+    store.put(made, extraction)
+    read = replace(extraction.items[0], population="arm A")
+    store.put(replace(made, **LATER), replace(extraction, items=(read, extraction.items[1])))
+    (change,) = diff_versions(store, ID).thresholds
+    assert change.words == "Platelet count ≥ 50 10*9/L: population all → arm A"
