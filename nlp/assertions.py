@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from nlp import clauses, facts
-from nlp.clauses import Segment
+from nlp.clauses import Mark, Segment
 from nlp.cues import matcher
+from nlp.draft import Draft
 from nlp.limits import Limits
 from nlp.logic import Clause, any_of, both, tree
-from nlp.model import Expression
+from nlp.model import Expression, Section
 
 _NOMINAL_EXCEPTION = re.compile(
     r"(?:excluding|other than|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
@@ -29,13 +30,28 @@ _EVERY = ("every", "each", "continued")
 
 
 class Asserter(Limits):
-    """Reads the statements of one criterion into clauses."""
+    """Reads the statements of one criterion into clauses.
+
+    ``may_note`` is False only where nothing in the text monitors, allows or describes an assay.
+    """
+
+    def __init__(
+        self, text: str, lower: str, marks: Sequence[Mark], drafts: list[Draft], section: Section
+    ) -> None:
+        super().__init__(text, lower, marks, drafts, section)
+        self.may_note = (
+            "monitoring" in self.kinds
+            or "allowance" in self.kinds
+            or (bool(drafts) and (matcher("assay").may_find(lower) or any(word in lower for word in _EVERY)))
+        )
 
     def clauses(self, low: int, high: int, start: int, end: int) -> list[Clause]:
         """The assertions of ``tokens[low:high]`` (``text[start:end]``), in text order."""
         pieces = clauses.segments(self.text, self.tokens, low, high, start, end)
-        pieces = self._without_notes(pieces)
-        _carry(pieces)
+        if self.may_note:
+            pieces = self._without_notes(pieces)
+        if len(pieces) > 1:
+            _carry(pieces)
         out: list[Clause] = []
         phrase: list[Segment] = []
         leading: Expression | None = None
@@ -132,7 +148,7 @@ class Asserter(Limits):
 
     def _monitored(self, piece: Segment) -> bool:
         """Whether a segment's own words (not those in its brackets) say how often something is checked."""
-        if not piece.atoms or not any(word in self.lower for word in _EVERY):
+        if not piece.atoms:
             return False
         match = _MONITORED.search(self.lower, piece.start, piece.end)
         return match is not None and not any(

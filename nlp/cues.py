@@ -127,6 +127,11 @@ def words_of(*effects: str) -> list[str]:
     return [word for cue in cues() if cue.effect in effects for word in cue.words]
 
 
+def words_for(concept: str) -> list[str]:
+    """All words whose cue names the concept."""
+    return [word for cue in cues() if cue.concept == concept for word in cue.words]
+
+
 class CueMatcher:
     """Finds the words of some effects in lower-case text, in one pass."""
 
@@ -138,8 +143,9 @@ class CueMatcher:
                 self.effects.setdefault(word, effect)
         body = phrase_pattern(self.effects)
         self._many_spaces = re.compile(" {2,}")
-        # A set as the first thing in the pattern lets the search skip from word start to word start.
-        self._inside = re.compile(r"[\s(\[,;:/\-.\"'](" + body + ")")
+        # A set as the first thing in the pattern lets the search skip from word start to word start
+        # (of all white space, a folded text holds the blank only).
+        self._inside = re.compile(r"[ \t\n\r(\[,;:/\-.\"'](" + body + ")")
         self._here = re.compile(body)
         self._stems = _stems(self.effects)
 

@@ -16,7 +16,7 @@ from nlp import clauses, contradictions, facts
 from nlp.branches import Branches
 from nlp.clauses import Mark
 from nlp.draft import Draft
-from nlp.logic import TRUE, Clause, Statement, all_of, any_of, negate, one_branch, tree
+from nlp.logic import TRUE, Clause, Statement, all_of, any_of, is_true, negate, one_branch, tree
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Span, Unread, leaves
 from nlp.statements import Statements
 
@@ -294,7 +294,7 @@ class _Reader(Statements):
             entering.append(expression)
         if len(options) > 1:
             entering[entering.index(options[0])] = any_of(options)
-        entering = [expression for expression in entering if expression != TRUE]
+        entering = [expression for expression in entering if not is_true(expression)]
         if self.drafts:
             entering = contradictions.quarantined(entering, self.drafts)
         return all_of(one_branch(entering))

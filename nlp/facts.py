@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from nlp.clauses import Join, Mark, lost_stop
 from nlp.cues import BETWEEN, CueMatcher, matcher, run_pattern, slugs
 from nlp.model import Expression, Fact, Not, Unread
 
 FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
+_TURNING = ("negation", "prohibition")
 
 # A comparator with a number that no item reader took: a threshold that would be lost. A bare number
 # ("for 6 months", "dose of 10 mg") stays in the words, where a reader can answer for it.
@@ -133,18 +133,11 @@ _LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example", "sexes"
 # Both begin with one set of signs, so that the search skips from sign to sign.
 _LIGHT_SIGN = re.compile(r"[(),](?:(?<!,)|(?!\d{3}(?!\d)))")
 _HEAVY = re.compile(r"[;:\[\]?!.](?:(?<!\.)|(?=\s))")
+_COORDINATING = frozenset(("and", "or", "andor", "comma", "but"))
 _JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
 _TRIM = " .,;:-*\"'\t\n"
 _TRIM_BEFORE = _TRIM + ")]"
 _TRIM_AFTER = _TRIM + "(["
-
-
-class Frame(NamedTuple):
-    """What the words before the core of a phrase say: where the core begins, negated or demanded or not."""
-
-    start: int
-    negated: bool
-    demanded: bool
 
 
 @cache
@@ -154,7 +147,7 @@ def _frame_cues() -> CueMatcher:
 
 @cache
 def _frame_run() -> re.Pattern[str]:
-    return run_pattern(FRAME, ("negation", "prohibition", "demand"))
+    return run_pattern(FRAME, _TURNING)
 
 
 @cache
@@ -167,18 +160,21 @@ def _asides() -> CueMatcher:
     return matcher("note", "context")
 
 
-def frame(lower: str, start: int, end: int) -> Frame:
-    """Skip subject, verbs, articles and openers ("Patients who have a history of known ...")."""
+def frame(lower: str, start: int, end: int) -> tuple[int, bool]:
+    """Skip subject, verbs, articles and openers ("Patients who have a history of known ...").
+
+    Returns where the core of the phrase begins, and whether the words before it turn it around.
+    """
     run = _frame_run().match(lower, start, end)
     if run is not None and run.lastindex is None:
-        return Frame(run.end(), False, False)
+        return run.end(), False
     return read_frame(lower, start, end)
 
 
-def read_frame(lower: str, start: int, end: int) -> Frame:
-    """The frame, cue by cue: what :func:`frame` answers at once where no cue turns or demands."""
+def read_frame(lower: str, start: int, end: int) -> tuple[int, bool]:
+    """The frame, cue by cue: what :func:`frame` answers at once where no cue turns the phrase."""
     at = _frame_cues().at
-    negated = demanded = False
+    negated = False
     while start < end:
         if lower[start] in BETWEEN:
             start += 1
@@ -187,10 +183,9 @@ def read_frame(lower: str, start: int, end: int) -> Frame:
         if found is None:
             break
         start, effect = found
-        if effect == "negation" or effect == "prohibition":
+        if effect in _TURNING:
             negated = not negated
-        demanded = demanded or effect == "demand" or effect == "prohibition"
-    return Frame(start, negated, demanded)
+    return start, negated
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -233,12 +228,13 @@ def fact(
     ``read`` are spans whose numbers were read as items that the words keep. Both lie inside.
     """
     start, end = trim(text, start, end)
-    for low, high in holes:
-        if start == low:
-            start, end = trim(text, high, end)
-    for low, high in reversed(holes):
-        if start <= low < end <= high:
-            start, end = trim(text, start, low)
+    if holes:
+        for low, high in holes:
+            if start == low:
+                start, end = trim(text, high, end)
+        for low, high in reversed(holes):
+            if start <= low < end <= high:
+                start, end = trim(text, start, low)
     mark = _ENUMERATOR.match(lower, start, end)
     if mark:
         start = mark.end()
@@ -248,8 +244,8 @@ def fact(
         return None
     if _notes().covers(lower[start:end]):
         return None
-    head = frame(lower, start, end)
-    core, end = trim(text, head.start, end)
+    core, negated = frame(lower, start, end)
+    core, end = trim(text, core, end)
     if _LOOSE.match(lower, core, end):
         core = trim(text, start, end)[0]
     if lower.find("which", core, end) >= 0:
@@ -262,7 +258,9 @@ def fact(
         if _OR_TIME.search(words):
             return Unread((core, end), "a time that stands as an alternative was not read")
     low_words = words.lower()
-    if not _SAYING.search(words) or _says_nothing(low_words):
+    if not (words[:2].isalpha() and len(words) > 1) and not _SAYING.search(words):
+        return None
+    if _says_nothing(low_words):
         return None
     why = _not_plain(words, low_words, _without(text, core, end, read) if read else words)
     if why == _OPEN_BRACKET and text.count("(") != text.count(")"):
@@ -270,7 +268,7 @@ def fact(
     if why is not None:
         return Unread((core, end), why)
     leaf = Fact(words, (core, end), slug(low_words))
-    return Not(leaf) if head.negated else leaf
+    return Not(leaf) if negated else leaf
 
 
 def _without_joins(words: str) -> str:
@@ -323,13 +321,16 @@ def _number_left(lower: str) -> bool:
 
 def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) -> str:
     """The words of the span, holes left out, single-spaced."""
-    pieces = []
-    for low, high in holes:
-        if start <= low and high <= end:
-            pieces.append(text[start:low])
-            start = high
-    rest = text[start:end]
-    words = " ".join((" ".join([*pieces, rest]) if pieces else rest).split())
+    words = text[start:end]
+    if holes:
+        pieces = []
+        for low, high in holes:
+            if start <= low and high <= end:
+                pieces.append(text[start:low])
+                start = high
+        words = " ".join([*pieces, text[start:end]])
+    if "  " in words:
+        words = " ".join(words.split())
     return words.replace(" ,", ",").replace(" )", ")").strip(_TRIM)
 
 
@@ -342,18 +343,18 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
     if len(parts) == 1:
         return list(parts)
     first = parts[0]
-    head = frame(lower, first[1], first[2]).start
-    verbs = head > trim(lower, first[1], first[2])[0] and not _THAT.search(lower, head, first[2])
-    simple = all(
-        _stands_alone(lower, start, end, first=index == 0) for index, (_, start, end) in enumerate(parts)
-    )
-    out = [parts[0]]
+    simple = _each_stands_alone(lower, parts)
+    verbs = False
+    if not simple:
+        head, _ = frame(lower, first[1], first[2])
+        verbs = head > trim(lower, first[1], first[2])[0] and not _THAT.search(lower, head, first[2])
+    out = [first]
     for join, start, end in parts[1:]:
         before = out[-1]
         core_start = start
         while core_start < end and lower[core_start] == " ":
             core_start += 1
-        sure = join in ("and", "or", "andor", "comma", "but") and (
+        sure = join in _COORDINATING and (
             simple or (_starts(lower, core_start, end, join, verbs) and complete(lower, before[1], before[2]))
         )
         if sure:
@@ -426,7 +427,7 @@ def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, i
 
 def complete(lower: str, start: int, end: int) -> bool:
     """Whether the phrase ends in a noun, as far as its last word shows."""
-    start = frame(lower, start, end).start
+    start = frame(lower, start, end)[0]
     words = _WORD.findall(lower, start, end)
     known = slugs().get(lower[start:end].strip(_TRIM))
     if not words or known is not None:
@@ -450,8 +451,18 @@ def _terms() -> CueMatcher:
     return matcher("term")
 
 
+def _each_stands_alone(lower: str, parts: Sequence[tuple[Join, int, int]]) -> bool:
+    """Whether no part of a coordination leans on another."""
+    first = True
+    for _, start, end in parts:
+        if not _stands_alone(lower, start, end, first):
+            return False
+        first = False
+    return True
+
+
 def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
-    start = frame(lower, start, end).start
+    start = frame(lower, start, end)[0]
     phrase = lower[start:end].strip(_TRIM)
     if phrase in slugs():
         return slugs()[phrase] not in ("female", "male")

@@ -10,7 +10,7 @@ from nlp.clauses import Segment, Token
 from nlp.cues import matcher
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, both, negate, tree
 from nlp.model import Expression, Fact, Leaf, Unread, leaves
-from nlp.phrases import Phrases
+from nlp.phrases import Phrases, demanded
 
 _ANCHOR = re.compile(
     r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
@@ -39,9 +39,9 @@ class Limits(Phrases):
     ) -> None:
         """Read a segment that holds thresholds, in its text or in its brackets."""
         values = [atom for atom in piece.atoms if atom.kind == "atom"]
-        brackets = [bracket for bracket in piece.brackets if self._inside(bracket, "atom")]
+        brackets = piece.brackets and [bracket for bracket in piece.brackets if self._inside(bracket, "atom")]
         clause = Clause(TRUE, piece.join, piece.strong, condition=leading)
-        clause.demanded = any(token.kind == "demand" for token in piece.cues)
+        clause.demanded = demanded([piece])
         expressions: list[Expression] = []
         extra: list[Clause] = []
         used: list[int] = []
@@ -55,7 +55,8 @@ class Limits(Phrases):
         else:
             known = len(out)
             named = [token for token in piece.atoms if token.end <= brackets[0].start]
-            head = Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part, atoms=named)
+            head = Segment(piece.start, brackets[0].start, piece.join, piece.strong, piece.part)
+            head.atoms = named
             if piece.part == "example":
                 head.part, head.join = "main", "or"
             if piece.part != "definition" or not phrase:
@@ -92,8 +93,8 @@ class Limits(Phrases):
             return None
         if self.section == "exclusion" and len(parts) > 1 and self._run_on(used):
             parts = [any_of(parts)]
-        head = facts.frame(self.lower, piece.start, values[0].start)
-        if head.negated and not self.text[head.start : values[0].start].strip(" -:,"):
+        core, negated = facts.frame(self.lower, piece.start, values[0].start)
+        if negated and not self.text[core : values[0].start].strip(" -:,"):
             parts = [negate(all_of(parts))]
         if any(self._is_event(index) for index in used):
             parts += [Leaf(str(i)) for token in piece.atoms if token.kind == "window" for i in token.drafts]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nlp.clauses import Join
 from nlp.draft import Draft
@@ -14,30 +13,59 @@ FALSE: Expression = AnyOf(())
 _LEVELS = (("define", True), ("or", True), ("and", True), ("or", False), ("and", False))
 
 
-@dataclass(slots=True)
 class Clause:
-    """One assertion, how it hangs on the one before it, and the drafts that it speaks of."""
+    """One assertion, how it hangs on the one before it, and the drafts that it speaks of.
 
-    expression: Expression
-    join: Join = ""
-    strong: bool = False
-    condition: Expression | None = None
-    exception: Expression | None = None
-    drafts: tuple[int, ...] = ()
-    demanded: bool = False
-    branches: int = 0
+    ``exception`` is another way to meet it (or, in an exclusion, out of it); ``branches`` counts the limits
+    for groups that were worked in. (A plain class for the same reason as :class:`nlp.clauses.Token`.)
+    """
+
+    __slots__ = (
+        "branches", "condition", "demanded", "drafts", "exception", "expression", "join", "strong",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        expression: Expression,
+        join: Join = "",
+        strong: bool = False,
+        condition: Expression | None = None,
+        demanded: bool = False,
+    ) -> None:
+        self.expression: Expression = expression
+        self.join: Join = join
+        self.strong = strong
+        self.condition: Expression | None = condition
+        self.exception: Expression | None = None
+        self.drafts: tuple[int, ...] = ()
+        self.demanded = demanded
+        self.branches = 0
 
 
-@dataclass(slots=True)
 class Statement:
     """The clauses between two full stops or semicolons, and the force with which they are said:
     named, demand, prohibition, exclude or allowance. ``also``: "are also eligible"."""
 
-    clauses: list[Clause]
-    force: str = "named"
-    condition: Expression | None = None
-    alternative: bool = False
-    also: bool = False
+    __slots__ = ("also", "alternative", "clauses", "condition", "force")
+
+    def __init__(
+        self,
+        clauses: list[Clause],
+        force: str = "named",
+        condition: Expression | None = None,
+        alternative: bool = False,
+        also: bool = False,
+    ) -> None:
+        self.clauses: list[Clause] = clauses
+        self.force = force
+        self.condition: Expression | None = condition
+        self.alternative = alternative
+        self.also = also
+
+
+def is_true(expression: Expression) -> bool:
+    """Whether the expression demands nothing."""
+    return isinstance(expression, All) and not expression.parts
 
 
 def all_of(parts: Sequence[Expression]) -> Expression:
@@ -141,6 +169,8 @@ def _resolve(parts: Sequence[Clause], section: Section) -> list[tuple[str, bool]
 
 def one_branch(parts: Sequence[Expression]) -> list[Expression]:
     """Demands that hang on the same condition, brought under one ``if`` (no answer changes by it)."""
+    if len(parts) < 2:
+        return list(parts)
     out: list[Expression] = []
     for part in parts:
         last = out[-1] if out else None

@@ -71,13 +71,16 @@ class Phrases(ABC):
                     self.drafts[index].role = role
 
     def _holds_items(self, piece: Segment) -> bool:
-        if piece.measured or not piece.brackets:
-            return piece.measured
-        return any(self._inside(bracket, "atom") for bracket in piece.brackets)
+        if piece.measured:
+            return True
+        return bool(piece.brackets) and any(self._inside(bracket, "atom") for bracket in piece.brackets)
 
     def _inside(self, bracket: Token, kind: str) -> bool:
         low, high = self._within(bracket)
-        return any(token.kind == kind for token in self.tokens[low:high])
+        for index in range(low, high):  # noqa: SIM110 - asked often
+            if self.tokens[index].kind == kind:
+                return True
+        return False
 
     def _within(self, bracket: Token) -> tuple[int, int]:
         """The tokens inside a bracket."""
@@ -96,14 +99,17 @@ class Phrases(ABC):
         if not phrase:
             return
         first = phrase[0]
-        demanded = any(token.kind == "demand" for piece in phrase if piece.cues for token in piece.cues)
+        asked = demanded(phrase)
         parts: list[tuple[Join, int, int]] = []
         spans: list[tuple[list[Span], list[Span]]] = []
         windows: list[int] = []
         for piece in phrase:
-            holes, read, times = self._times(piece, nothing_else=len(phrase) == 1)
-            windows += times
+            holes: list[Span] = []
+            read: list[Span] = []
             end = piece.end
+            if piece.atoms or piece.brackets:
+                holes, read, times = self._times(piece, nothing_else=len(phrase) == 1)
+                windows += times
             if holes and facts.trim(self.text, holes[-1][0], end)[1] <= holes[-1][1]:
                 end = holes[-1][0]
             if parts and (piece.part != "main" or piece.join in ("with", "without", "relative", "")):
@@ -123,7 +129,7 @@ class Phrases(ABC):
                 holes += spans[taken][0]
                 read += spans[taken][1]
                 taken += 1
-            expression = facts.fact(self.text, self.lower, start, end, holes, holes + read)
+            expression = facts.fact(self.text, self.lower, start, end, holes, holes + read if read else holes)
             if expression is None:
                 continue
             if isinstance(expression, Fact) and self._is_context(expression, out, before_items):
@@ -136,20 +142,24 @@ class Phrases(ABC):
             if first.negated and position == 0:
                 timed = negate(timed)
             strong = first.strong and position == 0
-            out.append(Clause(timed, join if position else first.join, strong, leading, demanded=demanded))
+            out.append(Clause(timed, join if position else first.join, strong, leading, demanded=asked))
 
     def _is_context(self, fact: Fact, out: Sequence[Clause], before_items: bool) -> bool:
         """Whether words beside an item only say what it sums up, or how and when it is measured."""
+        if not before_items and not (out and out[-1].drafts):
+            return False
         lower = fact.text.lower()
         if before_items:
             return bool(ADEQUATE.match(lower)) or (
                 len(lower) < 30 and not facts.complete(lower, 0, len(lower))
             )
-        return bool(out and out[-1].drafts and (_METHOD.match(lower) or _MOMENT.match(lower)))
+        return bool(_METHOD.match(lower) or _MOMENT.match(lower))
 
     def _governed(self, start: int, windows: Sequence[int]) -> list[Expression]:
         """The windows that restrict a phrase. "30 days or 5 half-lives" is one or the other, unless the
         shorter of them counts."""
+        if not windows and not self.governing:
+            return []
         times: list[Expression] = [Leaf(str(index)) for index in windows or self.governing]
         if len(windows) < 2:
             return times
@@ -164,8 +174,6 @@ class Phrases(ABC):
         holes: list[Span] = []
         read: list[Span] = []
         windows: list[int] = []
-        if not piece.atoms and not piece.brackets:
-            return holes, read, windows
         for token in piece.atoms:
             if token.kind == "said":
                 holes.append((token.start, token.end))
@@ -193,6 +201,15 @@ class Phrases(ABC):
                 windows += [index for index in inner[0].drafts if clauses.enters(self.drafts[index])]
                 holes.append((bracket.start, self.tokens[bracket.mate].end))
         return sorted(holes), sorted(read), windows
+
+
+def demanded(phrase: Sequence[Segment]) -> bool:
+    """Whether one of the segments is said as a demand."""
+    for piece in phrase:
+        for token in piece.cues:
+            if token.kind == "demand":
+                return True
+    return False
 
 
 def _timed(expression: Expression, times: Sequence[Expression]) -> Expression:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from nlp import facts
 from nlp.assertions import Asserter
 from nlp.clauses import Token
+from nlp.cues import phrase_pattern, words_for
 from nlp.logic import Clause, Statement, all_of, tree
 from nlp.model import Expression, Fact, Unread
 from nlp.phrases import ADEQUATE
@@ -21,6 +23,9 @@ _POPULATION = re.compile(
 _LABEL_WORDS = 7
 _LABELS = 10
 """Labels that one statement may have ("Liver function: ALT: ..."); further colons are only signs."""
+_FORCES = ("allowance", "exclude", "demand", "prohibition")
+_GROUP = "childbearing_potential"
+"""The one group that is a condition wherever a statement begins with it."""
 _LIST_MARKS = ("anyof", "allof", "definition", "example")
 _LEANS = re.compile(
     r"(?:^|\b)(?:treat\w*|therap\w+|use|used|histor\w+|diagnos\w+|presence|evidence|infect\w+|exposure|receipt|contact"
@@ -29,6 +34,11 @@ _LEANS = re.compile(
 _STRICT = re.compile(r"must|should|shall")
 _REASON = re.compile(r"\W*(?:for (?:this|these|that) reasons?|because|since|as|due to|given)\b")
 _JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clinician)s?\b")
+
+
+@cache
+def _childbearing() -> re.Pattern[str]:
+    return re.compile(phrase_pattern(words_for(_GROUP)))
 
 
 class Statements(Asserter):
@@ -44,14 +54,16 @@ class Statements(Asserter):
 
     def _statement(self, low: int, high: int, start: int, end: int) -> Statement | None:
         """Read one statement; None where it demands nothing."""
-        colon = self._colon(low, high)
+        colon = self._colon(low, high) if "colon" in self.kinds else None
         if colon is not None and not self.text[self.tokens[colon].end : end].strip():
             if self.listed or self._introduces(low, colon):
                 return self._before_list(low, colon, start)
             high, end, colon = colon, self.tokens[colon].start, None
         if colon is not None:
             return self._labelled(colon, low, high, start, end)
-        force, at = self._force(low, high, start)
+        force, at = "named", None
+        if not self.kinds.isdisjoint(_FORCES):
+            force, at = self._force(low, high, start)
         statement = Statement([], force, alternative=self.alternatives)
         if at is not None and force == "allowance":
             if not self._beside(at, low):
@@ -63,7 +75,12 @@ class Statements(Asserter):
                 low, start = (
                     (at, self.tokens[at].start) if force == "prohibition" else (at + 1, self.tokens[at].end)
                 )
-        if self.section == "inclusion" and statement.condition is None:
+        if (
+            self.section == "inclusion"
+            and statement.condition is None
+            and not self.kinds.isdisjoint(("relative", "with"))
+            and _childbearing().search(self.lower, start, end)
+        ):
             low, start = self._population_of(statement, low, high, start)
         if force == "exclude" and at is not None:
             statement.clauses = self._excluded(at, low, high, start, end)
@@ -122,7 +139,7 @@ class Statements(Asserter):
         if first is None or self.tokens[first].kind == "atom":
             return low, start
         group = facts.fact(self.text, self.lower, start, self.tokens[first].start)
-        if isinstance(group, Fact) and group.concept == "childbearing_potential":
+        if isinstance(group, Fact) and group.concept == _GROUP:
             statement.condition = group
             return first + 1, self.tokens[first].end
         return low, start
