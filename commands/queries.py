@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from commands.answers import as_of_option
 from commands.output import CommandError, Output, Provenance, Table, atomic_write, output_options
 
 if TYPE_CHECKING:
+    from kb.find import Found
     from kb.store import Store
 
 cond_option = click.option(
@@ -104,14 +106,7 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
 
     with views.open_store(output, as_of) as store:
         findings = look(store, query, _units(), limit=limit)
-    rows = []
-    for one in findings.found:
-        said = "\n".join(f"{limit_.concept_name} {views.limit_words(limit_)}" for limit_ in one.limits)
-        quoted = "\n".join(f"{limit_.evidence.section}: {views.quoted(limit_)}" for limit_ in one.limits)
-        rows.append((one.trial.trial, one.trial.title, said, quoted))
-    table = Table(
-        ["trial", "title", "limits", "quoted"], rows, widths={"title": 36, "limits": 44, "quoted": 40}
-    )
+    table = _found_table(findings.found) if output.for_people else _found_rows(findings.found)
     shown = len(findings.found)
     head = f"{findings.total} trials" + (f", the first {shown} shown" if shown < findings.total else "")
     data = {
@@ -123,9 +118,35 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
             for one in findings.found
         ],
     }
-    parts: tuple[Table | str, ...] = (head, table) if rows or not output.for_people else (head,)
+    parts: tuple[Table | str, ...] = (head, table) if table.rows or not output.for_people else (head,)
     lines = [one.trial for one in findings.found]
     output.emit(data, *parts, provenance=views.provenance_of(lines, views.as_of_note(as_of)))
+
+
+def _found_table(found: Sequence[Found]) -> Table:
+    """A row a trial: each limit of the concepts asked for with the text's words for it."""
+    rows = []
+    for one in found:
+        said = [
+            f"{limit.concept_name} {views.limit_words(limit)} ({limit.evidence.section}: {views.quoted(limit)})"
+            for limit in one.limits
+        ]
+        rows.append((one.trial.trial, one.trial.title, "\n".join(said)))
+    return Table(["trial", "title", "limits (quoted)"], rows, widths={"trial": 12, "title": 36})
+
+
+def _found_rows(found: Sequence[Found]) -> Table:
+    """A row a limit, for --csv; a trial without one has a row too."""
+    columns = ["trial", "title", "concept", "limit", "section", "criterion", "quote", "review"]
+    rows: list[Sequence[object]] = []
+    for one in found:
+        head = (one.trial.trial, one.trial.title)
+        rows += [
+            (*head, limit.concept, views.limit_words(limit), limit.evidence.section, limit.evidence.criterion,
+             limit.evidence.quote, limit.evidence.review)
+            for limit in one.limits
+        ] or [(*head, *(None,) * 6)]  # fmt: skip
+    return Table(columns, rows)
 
 
 @click.command()
@@ -135,18 +156,22 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
 @click.option(
     "-n", "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Hits shown at most."
 )
+@as_of_option
 @output_options
-def search(words: str, cond: tuple[str, ...], intr: tuple[str, ...], limit: int, output: Output) -> None:
+def search(
+    words: str, cond: tuple[str, ...], intr: tuple[str, ...], limit: int, as_of: str | None, output: Output
+) -> None:
     """Search the criteria texts; hits stand between « and ».
 
-    Best first inside a subject (--cond, --intr), else unranked. Plain words must all stand in one criterion; FTS5 syntax works too: "liver function", hepat*, A OR B.
+    Best first inside a subject (--cond, --intr), else unranked. Plain words must all stand in one criterion; FTS5
+    syntax works too: "liver function", hepat*, A OR B.
 
     Example: trialkb search "lupus nephritis biopsy" --cond lupus
     """
     from kb.search import search as look
     from kb.subject import versions_of
 
-    with views.open_store(output) as store:
+    with views.open_store(output, as_of) as store:
         versions = versions_of(store, cond, intr) if cond or intr else None
         hits = look(store, words, limit=limit, versions=versions)
     rows = [(hit.trial.trial, hit.section, hit.path, " ".join(hit.marked.split())) for hit in hits]
@@ -155,32 +180,63 @@ def search(words: str, cond: tuple[str, ...], intr: tuple[str, ...], limit: int,
     if not rows and output.for_people:
         parts = ("No criterion holds these words.",)
     data = [asdict(hit) for hit in hits]
-    output.emit(data, *parts, provenance=views.provenance_of(hit.trial for hit in hits))
+    output.emit(
+        data, *parts, provenance=views.provenance_of((hit.trial for hit in hits), views.as_of_note(as_of))
+    )
 
 
 @click.command()
-@click.argument("statement")
+@click.argument("statement", required=False)
+@click.option("--describe", is_flag=False, flag_value="", metavar="[NAME]",
+              help="In place of a statement: the tables and views, or the columns of one, explained.")  # fmt: skip
 @click.option(
     "-n", "--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows at most."
 )
 @click.option("--seconds", default=30.0, show_default=True, help="Stop the statement after so long.")
+@as_of_option
 @output_options
-def sql(statement: str, limit: int, seconds: float, output: Output) -> None:
+def sql(
+    statement: str | None, describe: str | None, limit: int, seconds: float, as_of: str | None, output: Output
+) -> None:
     """Run one SELECT over the knowledge base; nothing can be written.
 
-    Start from the views trial_view, criterion_view, threshold_view, nodes and edges; docs/guide.md shows them.
+    Start from the views trial_view, criterion_view, threshold_view, nodes and edges; --describe explains them
+    and every table. They hold the machine's reading; what reviewers decided stands in the table review.
 
     Example: trialkb sql "SELECT trial, min_value FROM threshold_view WHERE concept = 'plt' ORDER BY 2"
     """
     from kb.plain_sql import run_sql
 
-    with views.open_store(output) as store:
-        answer = run_sql(store, statement, limit=limit, seconds=seconds)
+    if (statement is None) == (describe is None):
+        raise click.UsageError("give either one SELECT or --describe.")
+    with views.open_store(output, as_of) as store:
         provenance = _stored_provenance(store)
-    notes = (f"Cut at {limit} rows; --limit shows more.",) if answer.cut else ()
+        if statement is None:
+            data, table = _description(store, describe or "")
+            output.emit(data, table, provenance=provenance)
+            return
+        answer = run_sql(store, statement, limit=limit, seconds=seconds)
+    notes = views.as_of_note(as_of)
+    if as_of is not None:
+        notes += ("The views follow --as-of; the tables hold every version.",)
+    if answer.cut:
+        notes += (f"Cut at {limit} rows; --limit shows more.",)
     data = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
     stated = Provenance(provenance.sources, provenance.data_timestamp, provenance.synthetic, notes)
     output.emit(data, Table(answer.columns, answer.rows), provenance=stated)
+
+
+def _description(store: Store, name: str) -> tuple[list[dict[str, Any]], Table]:
+    """The tables and views of the file, or the columns of one of them."""
+    from kb.describe import describe, describe_columns
+
+    if name:
+        columns = [asdict(one) for one in describe_columns(store, name)]
+        rows = [tuple(one.values()) for one in columns]
+        return columns, Table(["column", "type", "refers to", "meaning"], rows)
+    found = [asdict(one) for one in describe(store)]
+    rows = [(one["name"], one["kind"], ", ".join(one["columns"]), one["meaning"]) for one in found]
+    return found, Table(["name", "kind", "columns", "meaning"], rows)
 
 
 def _stored_provenance(store: Store) -> Provenance:

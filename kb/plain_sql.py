@@ -19,6 +19,12 @@ _ALLOWED = frozenset(
 )
 
 
+def _authorized(action: int, name: str | None, *_: str | None) -> int:
+    """Reading only; full-text search also asks whether the file has changed."""
+    allowed = action in _ALLOWED or (action == sqlite3.SQLITE_PRAGMA and name == "data_version")
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
 @dataclass(frozen=True, slots=True)
 class SqlAnswer:
     """The rows; ``cut`` says that there were more than asked for."""
@@ -33,9 +39,9 @@ def run_sql(store: Store, statement: str, *, limit: int = 1000, seconds: float =
     ends = time.monotonic() + seconds
     connection = store.connection
     connection.set_progress_handler(lambda: time.monotonic() > ends, 100_000)
-    connection.set_authorizer(
-        lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
-    )
+    # A virtual table declares its columns at its first use, which looks like a change of the schema.
+    connection.execute("SELECT 1 FROM line_fts LIMIT 0")
+    connection.set_authorizer(_authorized)
     try:
         cursor = connection.execute(statement)
         if cursor.description is None:
@@ -45,7 +51,7 @@ def run_sql(store: Store, statement: str, *, limit: int = 1000, seconds: float =
         text = str(error)
         if "interrupted" in text:
             raise QueryInvalid(f"stopped after {seconds:g} s; narrow the query or raise --seconds") from error
-        if "not authorized" in text or "prohibited" in text:
+        if "not authorized" in text or "prohibited" in text or "authorization denied" in text:
             raise QueryInvalid("only reading is allowed: one SELECT over the tables and views") from error
         raise QueryInvalid(f"the SQL cannot be run: {text}") from error
     finally:

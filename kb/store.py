@@ -446,3 +446,9 @@ def _as_of_views(connection: sqlite3.Connection, as_of: str) -> None:
             f"CREATE TEMP VIEW current_{table} AS SELECT s.* FROM main.{source} s"
             f" WHERE s.{key} IN (SELECT id FROM as_of_version)"
         )
+    views = connection.execute("SELECT sql FROM main.sqlite_master WHERE type = 'view' AND name IN"
+                               " ('trial_view', 'criterion_view', 'threshold_view')").fetchall()  # fmt: skip
+    for (text,) in views:
+        text = text.replace("CREATE VIEW", "CREATE TEMP VIEW", 1)
+        text = text.replace("v.current = 1", "v.id IN (SELECT id FROM as_of_version)")
+        connection.execute(text.replace("h.current = 1", "h.version_id IN (SELECT id FROM as_of_version)"))

@@ -187,6 +187,36 @@ def test_as_of_answers_for_that_day(capsys: pytest.CaptureFixture[str], db: Path
     assert "As of 2026-02-01" in out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "platelets"),
+        ("sql", "SELECT line FROM threshold_view WHERE trial = 'NCT99000001' AND concept = 'plt'"),
+        ("find", "platelets min = 50 10*9/L"),
+        ("compare", "NCT99000001", "NCT99000002", "--concept", "platelets"),
+        ("landscape", "--cond", "lupus", "--concept", "platelets"),
+        ("comparable", "NCT99000002"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_question_can_be_asked_of_a_past_day(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...]
+) -> None:
+    _, then, _ = run(capsys, db, *words, "--as-of", "2026-02-01")
+    assert "As of 2026-02-01" in then
+    _, now, _ = run(capsys, db, *words)
+    assert "50" in then
+    assert then != now
+
+
+def test_sql_describes_what_can_be_asked(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "sql", "--describe")
+    assert "threshold_view" in out
+    assert answer(capsys, db, "sql", "--describe", "criterion")[0]["name"] == "id"
+    code, _, err = run(capsys, db, "sql")
+    assert (code, "SELECT" in err) == (2, True)
+
+
 def test_diff_says_the_change_and_its_cause(capsys: pytest.CaptureFixture[str], db: Path) -> None:
     _, out, _ = run(capsys, db, "diff", "NCT99000001")
     assert "Platelet count ≥ 50 10*9/L → ≥ 30 10*9/L" in out

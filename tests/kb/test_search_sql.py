@@ -93,3 +93,9 @@ def test_sql_is_stopped_in_time(some: Store) -> None:
 
 def test_sql_says_that_it_was_cut(some: Store) -> None:
     assert run_sql(some, "SELECT * FROM threshold_view", limit=2).cut
+
+
+def test_sql_reaches_the_full_text(store: Store) -> None:
+    store.put(*platelets_trial(1, value=50))
+    ask = "SELECT k.path FROM line_fts f JOIN criterion k ON k.line_id = f.rowid WHERE line_fts MATCH 'platelets'"
+    assert run_sql(store, ask).rows == (("1",),)
