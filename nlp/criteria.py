@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from nlp.markers import Entry, adopt_bare_numbers, join_wrapped, read_lines, return_lone_letters
+from nlp.alternatives import LONE, join_alternatives
+from nlp.language import language
+from nlp.markers import Entry, adopt_bare_numbers, read_lines, return_lone_letters
 from nlp.model import Section
-from nlp.outline import Outline, is_title
+from nlp.outline import Outline
 from nlp.paths import Paths
 from nlp.populations import heading as population_of_heading
-from nlp.populations import heads_people, label, nested, titles
+from nlp.populations import label, nested, titles
+from nlp.rejoin import join_broken, join_wrapped
 from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
 from nlp.sections import Block, split
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One node of the criteria tree.
 
     ``path`` is the parser's numbering, unique within its section: the text's own numbers where it has
@@ -49,7 +51,7 @@ _AT_LEAST = re.compile(
 )
 _ANY = re.compile(
     r"\b(?:any|either|one|1|least one|least 1|one or more|1 or more)\s*(?:\(\d\)\s*)?(?:one\s*)?(?:or more\s*)?(?:of|criteri\w+)\b|\bany\b[^:]{0,30}\bfollowing\b"
-    r"|\beither\s*[:：]$|\bone of (?:these|them)\b|\bat least one\b|\bone or more\b",
+    r"|\bone or a combination of\b|\beither\s*[:：]$|\bone of (?:these|them)\b|\bat least one\b|\bone or more\b",
     re.IGNORECASE,
 )
 _ALL = re.compile(r"\b(?:all|both|each)\b[^:]{0,40}$|\ball of\b|\bboth of\b|\beach of\b", re.IGNORECASE)
@@ -106,18 +108,6 @@ _NOTE = re.compile(
     r"|further criteria apply|inclusion of vulnerable|(?:other|further|additional)[\w /\-]{0,40}criteria[\w ]{0,12}apply",
     re.IGNORECASE,
 )
-_CJK_TEXT = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0400-\u052f\u0590-\u06ff\u0e00-\u0e7f\u0900-\u097f]"
-)
-_LATIN = re.compile(r"[A-Za-z]{2,}")
-
-
-def language(text: str) -> str:
-    """``other`` where letters of another script outweigh the Latin words, else ``en``."""
-    if text.isascii() or not _CJK_TEXT.search(text):
-        return "en"
-    foreign = len(_CJK_TEXT.findall(text))
-    return "other" if foreign >= 4 and foreign > 2 * len(_LATIN.findall(text)) else "en"
 
 
 def parse(raw: str, section: str) -> list[Node]:
@@ -128,23 +118,29 @@ def parse(raw: str, section: str) -> list[Node]:
     bullet or number is inside exactly one node, or in a section heading.
     """
     nodes: list[Node] = []
-    taken: dict[Section, Paths] = {"inclusion": Paths(), "exclusion": Paths(), "unknown": Paths()}
+    taken: dict[Section, Paths] = {}
     for block in split(raw, section):
+        if block.section not in taken:
+            taken[block.section] = Paths()
         nodes.extend(_block(raw, block, taken[block.section]))
     return nodes
 
 
 def _entries(raw: str, block: Block) -> list[Entry]:
     """The entries of a block: its lines, cut where a numbering runs on inside them."""
-    lines = join_wrapped(raw, read_lines(raw, block.start, block.end))
-    adopt_bare_numbers(raw, lines)
-    return_lone_letters(raw, lines)
-    dashes = dashes_run_on(
-        raw[block.start : block.end], raw[max(0, block.start - 3) : block.start].rstrip().endswith(":-")
-    )
-    spots = hints(raw, block.start, block.end)
-    if not spots and not dashes:
-        return lines
+    start, end = block.start, block.end
+    lines = join_wrapped(raw, read_lines(raw, start, end))
+    if any(entry.enum for entry in lines):
+        adopt_bare_numbers(raw, lines)
+        return_lone_letters(raw, lines)
+    dashes = dashes_run_on(raw[start:end], raw[max(0, start - 3) : start].rstrip().endswith(":-"))
+    if dashes or (spots := hints(raw, start, end)):
+        lines = _run_on(raw, lines, [] if dashes else spots, dashes)
+    return join_broken(raw, lines, start, end)
+
+
+def _run_on(raw: str, lines: list[Entry], spots: list[int], dashes: bool) -> list[Entry]:
+    """The lines, cut at run-on items; ``spots`` are where one could start, ``dashes`` looks everywhere."""
     entries: list[Entry] = []
     numbers: Numbers = []
     spot = 0
@@ -162,32 +158,40 @@ def _entries(raw: str, block: Block) -> list[Entry]:
     return entries
 
 
+def _opens(text: str) -> bool:
+    """Whether a line ends in a colon, with a dash behind it or without."""
+    return text[-1] in ":：-–." and _COLON.search(text, len(text) - 3 if len(text) > 3 else 0) is not None
+
+
 def _flat(entries: list[Entry], texts: list[str], taken: Paths) -> list[str] | None:
     """The paths of a block that is one plain list: all bullets alike, or 1., 2., 3.; None if it is not."""
     first = entries[0]
-    look = (first.indent, first.bullet, first.enum is None)
-    number = first.enum.value if first.enum else 1
-    if taken.taken or number != 1 or first.second:
+    if taken.taken or first.second or (first.enum is not None and first.enum.value != 1):
         return None
-    for entry, text in zip(entries, texts, strict=True):
-        if (entry.indent, entry.bullet, entry.enum is None) != look or (
-            text[-1] in ":：-." and _COLON.search(text) is not None
-        ):
+    indent, bullet = first.indent, first.bullet
+    for text in texts:
+        if _opens(text) or text[-8:].lower() == "ollowing" or text in LONE:
             return None
-        if entry.enum is not None and (entry.enum.style != first.enum.style or entry.enum.value != number):  # type: ignore[union-attr]
+    if first.enum is None:
+        gaps = 0
+        for entry in entries:
+            if entry.indent != indent or entry.bullet != bullet or entry.enum is not None:
+                return None
+            gaps += entry.gap
+        # some empty lines, not one between all: a line between two of them may be a title
+        if gaps and not bullet and 5 * gaps <= 3 * len(entries):
             return None
-        number += 1
-    if (
-        first.bullet == ""
-        and first.enum is None
-        and any(is_title(text) and heads_people(text) for text in texts)
-    ):
-        return None
-    paths = (
-        [str(index + 1) for index in range(len(entries))]
-        if first.enum is None
-        else [e.enum.label for e in entries if e.enum]
-    )
+        paths = [str(number) for number in range(1, len(entries) + 1)]
+    else:
+        style = first.enum.style
+        paths = []
+        for number, entry in enumerate(entries, 1):
+            enum = entry.enum
+            if enum is None or enum.style != style or enum.value != number:
+                return None
+            if entry.indent != indent or entry.bullet != bullet:
+                return None
+            paths.append(enum.label)
     return paths if taken.claim_plain(paths) else None
 
 
@@ -196,73 +200,84 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
     if not entries:
         return []
     texts = [raw[entry.start : entry.end] for entry in entries]
-    if (flat := _flat(entries, texts, taken)) is not None:
-        section, who = block.section, block.population
-        return [
-            Node(
-                path,
-                section,
-                entry.start,
-                entry.end,
-                None,
-                None,
-                None,
-                nested(who, label(text)),
-                language(text),
-                _kind(text, False, False),
-            )
-            for path, entry, text in zip(flat, entries, texts, strict=True)
-        ]
-    colons = [text[-1] in ":：-." and _COLON.search(text) is not None for text in texts]
+    section, who = block.section, block.population
+    if (flat := _flat(entries, texts, taken)) is None:
+        return _tree(block, entries, texts, taken)
+    return [
+        Node(
+            path, section, entry.start, entry.end, None, None, None,
+            nested(who, own) if (own := label(text)) is not None else who,
+            "en" if text.isascii() else language(text),
+            _kind(text, False, False),
+        )
+        for path, entry, text in zip(flat, entries, texts, strict=True)
+    ]  # fmt: skip
+
+
+def _tree(block: Block, entries: list[Entry], texts: list[str], taken: Paths) -> list[Node]:
+    """The nodes of a block whose entries nest."""
+    colons = [_opens(text) and text not in LONE for text in texts]
     outline = Outline(entries, texts, colons)
     parents = outline.parents()
+    order = list(range(len(entries)))
+    idle, unsure, runs = set[int](), set[int](), set[int]()
+    if not LONE.isdisjoint(texts):
+        anywhere = {p for p in set(parents) if p >= 0 and _said(texts[p], block.section) != "all"}
+        order, idle, unsure, runs = join_alternatives(texts, parents, block.section, anywhere)
     children: list[list[int]] = [[] for _ in entries]
-    for index, parent in enumerate(parents):
-        if parent >= 0:
+    for index in order:
+        if (parent := parents[index]) >= 0:
             children[parent].append(index)
     kinds = [
-        _kind(texts[i], bool(children[i]), colons[i], outline.rank(i) if children[i] else 0)
-        for i in range(len(entries))
+        _kind(text, bool(below), colon, outline.rank(i) if below else 0)
+        for i, (text, below, colon) in enumerate(zip(texts, children, colons, strict=True))
     ]
-    roots = [index for index, parent in enumerate(parents) if parent < 0]
-    paths = taken.assign(entries, children, roots, block.population)
-    nodes: list[Node] = []
-    for index, entry in enumerate(entries):
-        parent = parents[index]
+    for index in (*idle, *unsure):
+        kinds[index] = "note" if index in idle else "criterion"
+    paths = taken.assign(entries, children, [i for i in order if parents[i] < 0], block.population)
+    nodes: dict[int, Node] = {}
+    for index in order:
+        entry, text, parent = entries[index], texts[index], parents[index]
         above = nodes[parent] if parent >= 0 else None
         heading = None
         who = block.population
         if above is not None:
             heading = texts[parent] if colons[parent] or kinds[parent] == "heading" else above.heading
             who = above.population
-        own = population_of_heading(texts[index]) if children[index] else None
-        who = nested(who, own or label(texts[index]))
-        nodes.append(
-            Node(
-                path=paths[index],
-                section=block.section,
-                start=entry.start,
-                end=entry.end,
-                parent=None if above is None else above.path,
-                heading=heading,
-                logic=logic(texts[index], block.section, [texts[child] for child in children[index]])
-                if children[index]
-                else None,
-                population=who,
-                language=language(texts[index]),
-                kind=kinds[index],
-            )
+        own = population_of_heading(text) if children[index] else None
+        nodes[index] = Node(
+            path=paths[index],
+            section=block.section,
+            start=entry.start,
+            end=entry.end,
+            parent=None if above is None else above.path,
+            heading=heading,
+            logic="all"
+            if index in runs
+            else _logic(text, block.section, [texts[child] for child in children[index]]),
+            population=nested(who, own or label(text)),
+            language=language(text),
+            kind=kinds[index],
         )
-    return nodes
+    return list(nodes.values())
+
+
+def _logic(text: str, section: Section, below: list[str]) -> str | None:
+    if not below:
+        return None
+    return "any" if text in LONE else logic(text, section, below)
 
 
 def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
     if ("riteri" in text or "RITERI" in text or "ulnerable" in text) and _NOTE.match(text):
         return "note"
+    if len(text) < 12:
+        if text.strip(" *_").lower() == "and":
+            return "note"  # between criteria it says what holds anyway
+        if has_children and text in LONE:
+            return "heading"
     if rank >= 2 and not _DEMAND.search(text):
         return "heading"
-    if text.lower().strip(" *_") == "and":
-        return "note"  # a lone "AND" between criteria says what holds anyway; a lone "OR" does not
     if has_children and titles(text):
         return "heading"
     if has_children and not _DEMAND.search(text):

@@ -144,18 +144,21 @@ def read_lines(raw: str, start: int, end: int) -> list[Entry]:
                 gap_at = line.end()
         return entries
     for match in _USUAL.finditer(raw, start, end):
-        at, stop = match.span()
-        if (text_at := match.start(4)) < 0:
+        (at, stop), (_, indent_end), bullet_at, number_at, (text_at, _) = match.regs
+        if text_at < 0:
             if (odd := read_line(raw, at, stop, at - gap_at > 1)) is not None:
                 entries.append(odd)
                 gap_at = stop
             continue
-        space, bullet, number = match.group(1, 2, 3)
         final = stop
-        if raw[stop - 1].isspace() or raw[stop - 1] in INVISIBLE:
+        if (last := raw[stop - 1]) == " " or last == "\t" or last in INVISIBLE or last.isspace():
             final = text_at + len(raw[text_at:stop].rstrip(_STRIP))
-        enum = Enumerator("1.", int(number), str(int(number))) if number else None
-        entries.append(Entry(len(space), bullet or "", enum, text_at, final, at - gap_at > 1))
+        enum = None
+        if number_at[0] >= 0:
+            value = int(raw[number_at[0] : number_at[1]])
+            enum = Enumerator("1.", value, str(value))
+        bullet = raw[bullet_at[0]] if bullet_at[0] >= 0 else ""
+        entries.append(Entry(indent_end - at, bullet, enum, text_at, final, at - gap_at > 1))
         gap_at = stop
     return entries
 
@@ -214,8 +217,6 @@ def _accept(raw: str, match: re.Match[str], end: int) -> Enumerator | None:
 
 
 _BARE = re.compile(r"(\d{1,2})\s{1,3}(?=[A-Z][A-Za-z]*\s)")
-_NEXT_LOWER = re.compile(r"[a-z(]")
-_NARROW, _WIDE = 55, 100  # columns at which registries and mail programs wrap
 
 
 def adopt_bare_numbers(raw: str, entries: list[Entry]) -> None:
@@ -256,58 +257,3 @@ def return_lone_letters(raw: str, entries: list[Entry]) -> None:
         entry.enum = None
         # between the letter and the text stand only blanks and bullets: the nearest one is it
         entry.start = raw.rfind(enum.label, 0, entry.start)
-
-
-def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
-    """Rejoin lines that were wrapped at a common width.
-
-    Joined is an unmarked line that starts in lower case, is indented like the text behind a marker
-    above it, and whose first word would not have fitted on the line before; and only where that
-    happens twice or more in lines of one width. Lists whose items start in lower case stay lists.
-    """
-    # A text that is longer than a width needs no look at its indentation.
-    if len(entries) < 3 or max(entry.end - entry.start for entry in entries) > _WIDE + 10:
-        return entries
-    widths = [_width(raw, entry) for entry in entries]
-    if max(widths) > _WIDE + 10:
-        return entries
-    limit = max(widths)
-    wraps = {
-        index
-        for index in range(1, len(entries))
-        if _is_continuation(raw, entries, index, widths[index - 1], limit)
-    }
-    if len(wraps) < 2:
-        return entries
-    out: list[Entry] = []
-    for index, entry in enumerate(entries):
-        if index in wraps:
-            out[-1].end = entry.end
-        else:
-            out.append(entry)
-    return out
-
-
-def _width(raw: str, entry: Entry) -> int:
-    return entry.end - (raw.rfind("\n", max(0, entry.start - 200), entry.start) + 1)
-
-
-def _is_continuation(raw: str, entries: list[Entry], index: int, width: int, limit: int) -> bool:
-    entry, before = entries[index], entries[index - 1]
-    if (
-        entry.bullet
-        or entry.enum
-        or entry.gap
-        or not _NARROW <= width <= _WIDE
-        or raw[before.end - 1] in ".;:"
-    ):
-        return False
-    text_column = _width(raw, before) - (before.end - before.start)
-    if entry.indent < max(1, text_column - 1):
-        return False
-    word = (
-        entry.end - entry.start
-        if (space := raw.find(" ", entry.start, entry.end)) < 0
-        else space - entry.start
-    )
-    return width + 1 + word > limit - 12 and _NEXT_LOWER.match(raw, entry.start) is not None

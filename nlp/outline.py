@@ -30,6 +30,17 @@ _MEASURES = re.compile(r"\bfunctions?\b|\bvalues?\b|\bparameters?\b|\blaborator|
 # Words that make a line a demand or a condition on people, not the heading of a part about them.
 _CLAUSE = re.compile(r"\b(?:if|must|should|agrees?|uses?|using|aged?|ages|years)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]{0,80}\)")
+_ASKS_LIST = re.compile(
+    r"\b(?:one|any|all|each|both|either|combination|two|three|\d) (?:or more )?of the following$",
+    re.IGNORECASE,
+)
+_OR_ELSE = re.compile(r"\b(?:and/or|or)$", re.IGNORECASE)
+_LABELLED = re.compile(r"[A-Z][A-Za-z]+(?: [A-Za-z]+){0,2}:\s\S")
+# What begins a criterion of its own, and no part of a list of diseases or findings.
+_NEW_TOPIC = re.compile(
+    r"(?:the )?(?:subjects?|patients?|participants?)\b|age:|(?:able|ability|willing|willingness)\b|(?:signed|written|informed|provi\w+)\b.{0,30}\bconsent\b",
+    re.IGNORECASE,
+)
 _PAIR = re.compile(r"\b(?:either|both)(?: of the following)?\s*[:：]$", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _COMPARISONS = frozenset("<>≤≥=")
@@ -166,7 +177,8 @@ class Outline:
             same = top.style == style and not top.value
             if not same and self._introduces(top.last):
                 return self._push(index, style, 0, top.last)
-            if same and (self.colons[top.last] or self.rank(top.last) >= 2) and self._opens_soft(index):
+            asked = self.colons[top.last] or self.rank(top.last) >= 2 or self._asks(top.last)
+            if same and asked and self._opens_soft(index):
                 return self._push(index, style, 0, top.last, soft=True)
         for depth in range(len(stack) - 1, -1, -1):
             held = stack[depth]
@@ -196,12 +208,19 @@ class Outline:
         if not entry.bullet:
             return True
         text = self.texts[head]
-        return bool(_OPENS_LIST.search(text[-60:])) or len(text) < 40
+        if _OPENS_LIST.search(text[-60:]) or len(text) < 40:
+            return True
+        return any(_OR_ELSE.search(follows) for follows in self.texts[index : index + 2])
+
+    def _asks(self, index: int) -> bool:
+        """Whether a line without a colon asks for the list that must follow ("one of the following")."""
+        text = self.texts[index]
+        return text.endswith("ollowing") and _ASKS_LIST.search(text) is not None
 
     def _closes(self, held: _List, index: int) -> bool:
         """Whether a soft list ends before this entry."""
         rank, head = self.rank(index), self.rank(held.parent)
-        if rank >= head:
+        if rank >= max(head, 1):
             return True
         if head >= 2:
             return False
@@ -213,6 +232,10 @@ class Outline:
         head_text, text = self.texts[held.parent], self.texts[index]
         if text.partition(" ")[0] == head_text.partition(" ")[0]:
             return True  # "Adequate liver function:", ..., "Adequate renal function"
+        if len(head_text) < 30 and _LABELLED.match(text) and not _LABELLED.match(self.texts[held.first]):
+            return True  # "Hepatic:", ALT, bilirubin, "Renal: creatinine ..."
+        if _NEW_TOPIC.match(text) and not _NEW_TOPIC.match(self.texts[held.first]):
+            return True
         if _MEASURES.search(head_text) and _DIGIT.search(self.texts[held.first]) and not _DIGIT.search(text):
             return True  # a list of laboratory values ends with its last number
         first = self.texts[held.first]
@@ -308,7 +331,7 @@ def is_title(text: str, listed: bool = False) -> bool:
         len(text) <= 60
         and text[-1] not in ".;,；。，"
         and (listed or text[-1] in ":：" or ":" not in text)
-        and text.lower() not in ("or", "and", "and/or")
+        and text.lower().rstrip(" :,;") not in ("or", "and", "and/or")
         and _COMPARISONS.isdisjoint(text)
         and text.count(" ") < 7
     )

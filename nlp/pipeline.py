@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nlp import criteria, lexicon, vocab
+from nlp.alternatives import LONE
 from nlp.draft import Draft
 from nlp.expressions import Reading, combine, express, list_logic
+from nlp.language import foreign_parts
 from nlp.mentions import MentionFinder
 from nlp.model import (
     All,
@@ -32,9 +34,11 @@ from nlp.model import (
     Not,
     Qualifier,
     Section,
+    Span,
     Unread,
 )
 from nlp.qualitative import ResultReader
+from nlp.rejoin import bullet_in_range
 from nlp.text import Folded, fold
 from nlp.thresholds import ThresholdReader
 from nlp.unit_reader import trie_pattern
@@ -137,7 +141,13 @@ class _Run:
         if node.language != "en":
             self._keep(node, Unread(span, "written in another language"), 0.0)
             return
+        if node.kind == "criterion" and node.logic == "any" and self.text[node.start : node.end] in LONE:
+            self._keep(node, Unread(span, "which of the lines around it this joins is not said"), 0.0)
+            return
         folded = fold(self.text, node.start, node.end)
+        foreign: list[Span] = []
+        if not self.text.isascii() and (blank := foreign_parts(folded.text)) is not None:
+            folded, foreign = replace(folded, text=blank[0]), blank[1]
         drafts = self.extractor.drafts(folded.text)
         if node.kind == "note":
             for draft in drafts:
@@ -145,13 +155,19 @@ class _Run:
             self._add(node, folded, drafts)
             self._keep(node, All(()), 1.0)
             return
-        node = replace(node, logic=list_logic(folded.text, drafts, node.logic, node.section))
+        node = node._replace(logic=list_logic(folded.text, drafts, node.logic, node.section))
         if node.kind == "heading" and not drafts and node.logic in (None, "all"):
             self._keep(node, All(()), 1.0)
             return
         reading = express(folded.text, drafts, node.section, logic=node.logic, heading=node.heading)
         ids = self._add(node, folded, drafts)
-        self._keep(node, _to_raw(reading.expression, folded, ids), reading.coverage)
+        expression = _to_raw(reading.expression, folded, ids)
+        if bullet_in_range(self.text, *span):
+            expression = Unread(span, "a bullet stands where a range may have had its dash")
+        if foreign:
+            left = [Unread(folded.span(*part), "written in another language") for part in foreign]
+            expression = All((expression, *left))
+        self._keep(node, expression, reading.coverage)
 
     def _keep(self, node: criteria.Node, expression: Expression, coverage: float) -> None:
         self.reads.append(_Read(node, Reading(expression, coverage)))
@@ -233,6 +249,7 @@ class _Run:
         for index, read in enumerate(self.reads):
             children.setdefault((read.node.section, read.node.parent), []).append(index)
         absorbed: set[int] = set()
+        starts: dict[int, int] = {}
         ends: dict[int, int] = {}
         for index in range(len(self.reads) - 1, -1, -1):  # parents stand before their parts
             node = self.reads[index].node
@@ -241,19 +258,19 @@ class _Run:
             parts = children.get((node.section, node.path), [])
             if parts:
                 self._join(index, parts, children)
-                ends[index] = max(
-                    ends.get(part, self.reads[part].node.end) for part in self._below(parts, children)
-                )
-                absorbed.update(self._below(parts, children))
+                below = self._below(parts, children)
+                starts[index] = min(node.start, *(self.reads[part].node.start for part in below))
+                ends[index] = max(node.end, *(ends.get(part, self.reads[part].node.end) for part in below))
+                absorbed.update(below)
         for index, read in enumerate(self.reads):
             if index not in absorbed:
                 node = read.node
-                end = ends.get(index, node.end)
+                start, end = starts.get(index, node.start), ends.get(index, node.end)
                 yield Criterion(
                     path=node.path,
                     section=node.section,
-                    text=self.text[node.start : end],
-                    span=(node.start, end),
+                    text=self.text[start:end],
+                    span=(start, end),
                     expression=read.reading.expression,
                     coverage=round(read.reading.coverage, 4),
                     parent=node.parent,

@@ -15,7 +15,7 @@ from json import loads
 
 _ID = r"(?:[A-Z]?\d{1,2}[A-Za-z]?|[A-Z]\d{0,2}|[IVX]{1,4}[ab]?)"
 _IDS = rf"{_ID}\b(?:\s?(?:,|and|&|or|/|to)\s?{_ID}\b){{0,4}}"
-_KINDS = r"(?:sub-?)?cohorts?|arms?|groups?|parts?|phases?|sub-?stud(?:y|ies)|strat(?:um|a)|stage|populations?|steps?"
+_KINDS = r"(?:sub-?)?cohorts?|arms?|groups?|parts?|phases?|sub[- ]?stud(?:y|ies)|strat(?:um|a)|stage|populations?|steps?"
 # "Cohort A1", "Arm 2b", "Part B", "Phase III", "LN cohort", "Sub-study A": the text's own name is kept.
 _NAMED = re.compile(rf"\b(?:{_KINDS})\s+{_IDS}", re.IGNORECASE)
 # One of these is in all that the pattern above finds, in lower case.
@@ -29,19 +29,19 @@ _NO_NAME = (
 _OWN_NAME = re.compile(
     r"^\W{0,3}(?:(?:additional|specific|key|main|only|for|in|the|our|exclusion from|inclusion in)\s+){0,4}"
     rf"(?P<name>(?:{_NO_NAME}[A-Za-z0-9/\-]{{1,24}}\s){{1,3}}"
-    r"(?:sub-?study|cohort|arm|groups?|patients|participants|subjects|volunteers))\s*(?:\([^()]{0,40}\))?\s*[:：]?\s*"
+    r"(?:sub[- ]?study|cohort|arm|groups?|patients|participants|subjects|volunteers))\s*(?:\([^()]{0,40}\))?\s*[:：]?\s*"
     r"(?:in\b|ex\b|only)?\W{0,3}$",
     re.IGNORECASE,
 )
 _EVERYONE = re.compile(
-    r"\b(?:all|both|each|every|any|the|these|those|enrolled|eligible|study|potential|our|general)\s+(?:(?:study|enrolled|eligible|included|treatment|trial)\s+)?(?:sub-?stud(?:y|ies)|cohorts?|arms?|"
+    r"\b(?:all|both|each|every|any|the|these|those|enrolled|eligible|study|potential|our|general)\s+(?:(?:study|enrolled|eligible|included|treatment|trial)\s+)?(?:sub[- ]?stud(?:y|ies)|cohorts?|arms?|"
     r"groups?|patients?|participants?|subjects?|volunteers|phases?|parts?)\b",
     re.IGNORECASE,
 )
 # Whom the words behind "criteria" name: for subjects with a disease, specific to one kind of patients, for participation in R3.
 _SECTION_TAIL = re.compile(
     r"\b(?:for|specific to|of)\s+(?:the\s+)?(?:(?P<in>participation in\s+(?:the\s+)?)?)"
-    r"(?P<name>(?(in)[^:：.]{1,60}?|(?:[\w\-/]+\s+(?:\([^()]{1,12}\)\s+)?){0,4}(?:subjects?|patients?|participants?|individuals?|volunteers?|sub-?study)"
+    r"(?P<name>(?(in)[^:：.]{1,60}?|(?:[\w\-/]+\s+(?:\([^()]{1,12}\)\s+)?){0,4}(?:subjects?|patients?|participants?|individuals?|volunteers?|sub[- ]?study)"
     r"(?:\s+(?:with|without|who|in|on|undergoing|receiving|treated)\s[^:：();]{1,60}?)?))\s*(?:[:：.(;]|only|$)",
     re.IGNORECASE,
 )
@@ -93,7 +93,7 @@ def population(words: str) -> str | None:
 
 _LEAD = r"(?:(?:additional|specific|key|main|only|applicable|if|for|in|of|the|to|from|exclusion|inclusion|excluding|including|criteria|requirements|patients|participants|subjects|individuals|those|enrolled|entering|treated|assigned|randomi[sz]ed)\s+){0,6}"
 _WORD = rf"{_NO_NAME}[A-Za-z0-9/\-+]{{1,24}}"
-_GROUP_NOUN = r"(?:sub-?stud(?:y|ies)|(?:sub-?)?cohorts?|arms?|groups?|parts?|stratum|strata)"
+_GROUP_NOUN = r"(?:sub[- ]?stud(?:y|ies)|(?:sub-?)?cohorts?|arms?|groups?|parts?|stratum|strata)"
 _GROWTH = r"(?:expansions?|escalations?)"
 _PEOPLE = r"(?:patients?|participants?|subjects?|volunteers?)"
 _BEARING = re.compile(r"\s+of\s+(?:child-?\s?bearing|reproductive)\s+(?:potential|age)", re.IGNORECASE)
@@ -119,11 +119,22 @@ def _label() -> re.Pattern[str]:
 
 
 # Without one of these no line names a group: looked for before the grammar is tried.
-_STEM = re.compile(
-    r"cohort|arm|group|part|phase|stud|strat|stage|population|step|expansion|escalation|patient|subject|volunteer|donor|recipient|"
-    r"healthy|control|caregiver|care giver|parent|guardian|p(?:a)?ediatric|child|adolescent|infant|neonate|adult|male|men|wom[ae]n|man\b|contact|index",
-    re.IGNORECASE,
-)
+_STEMS = (
+    "patient", "subject", "part", "group", "cohort", "arm", "phase", "stud", "strat", "stage", "population", "step",
+    "expansion", "escalation", "volunteer", "donor", "recipient", "healthy", "control", "care", "parent", "guardian",
+    "ediatric", "child", "adolescent", "infant", "neonate", "adult", "male", "men", "wom", "man", "contact", "index",
+)  # fmt: skip
+
+
+def _may_name(text: str, end: int) -> bool:
+    """Whether ``text[:end]`` holds a stem without which no group is named; quicker than any pattern."""
+    low = text[:end].lower()
+    for stem in _STEMS:  # noqa: SIM110 -- a generator would take as long as the search
+        if stem in low:
+            return True
+    return False
+
+
 _TO_JOIN = re.compile(r"to (?:be|enter|join|participate|take part|qualify)[^,:]{0,60},\s*", re.IGNORECASE)
 # Where the topic of a heading that is a sentence ends.
 _VERB = re.compile(
@@ -220,7 +231,7 @@ def heading(text: str) -> str | None:
     ``text`` is the line, with its colon if it has one. Its topic decides: what stands before the colon,
     a bracket and the verb ("The partner will be included based on:").
     """
-    if _STEM.search(text, 0, 160) is None or text[-1] in ".;。；":
+    if not _may_name(text, 160) or text[-1] in ".;。；":
         return None
     words = text.replace("\\[", "[").replace("\\]", "]").strip(" *_#\u3000\t:：.-–=")
     head = re.split(r"[:：]", words, maxsplit=1)[0].strip(" []【】")
@@ -249,7 +260,7 @@ def heading(text: str) -> str | None:
 
 def titles(text: str) -> bool:
     """Whether a line does nothing but name the population of what stands below it ("Cohort A (SLE):")."""
-    if _STEM.search(text, 0, 160) is None or heading(text) is None:
+    if not _may_name(text, 160) or heading(text) is None:
         return False
     words = text.strip(" *_#\u3000\t:：.-–=").replace("\\[", "[").replace("\\]", "]").strip(" []【】")
     if ":" in words or "：" in words:
@@ -275,18 +286,23 @@ _AGE_SAID = re.compile(
 )  # "Adults: 18 years or older" restricts, and is no label
 _BRACKET = re.compile(r"\\?\[([^\[\]\\]{3,80})\\?\]\s*[:：]?\s*\S|【([^【】]{3,60})】\s*\S")
 _IN_GROUP = re.compile(r"(?:in|for) (?:the )?([A-Za-z0-9][^,:：.;()]{2,60}?)( only)?,\s", re.IGNORECASE)
-_BEHIND = re.compile(
-    r"\(\s*(?:in |for |applies to )?(?:the )?([A-Za-z][^()]{2,50}?)( only)?\s*\)\s*[.;,]?$", re.IGNORECASE
+_BEHIND_STEMS = ("cohort", "arm", "part", "stud", " only")
+_SURE = re.compile(
+    rf"(?:(?:{_WORD}\s){{0,3}}(?:cohorts?|arms?|parts?|sub[- ]?stud(?:y|ies))\b)", re.IGNORECASE
 )
-_SURE = re.compile(rf"(?:(?:{_WORD}\s){{0,3}}(?:cohorts?|arms?|parts?|sub-?stud(?:y|ies))\b)", re.IGNORECASE)
+
+
+_BEGINS = "\\\\[【IiFf"  # "[Part 1] ...", "In cohort A, ...", "For arm B, ..."
 
 
 def label(text: str) -> str | None:
     """The population that a label restricts a criterion to ("Cohort B (ITP): platelets < 30"), or None."""
+    if ":" not in text and text[0] not in _BEGINS and ")" not in text[-2:] and "：" not in text:
+        return None
     colon = text.find(":", 2, 90)
-    if colon < 0 and not text.isascii():
+    if colon < 0:
         colon = text.find("：", 2, 60)
-    if colon > 0 and _STEM.search(text, 0, colon):
+    if colon > 0 and _may_name(text, colon):
         head = text[:colon].strip(" *_")
         name = None if _EVERY.match(head) else _of_label(head)
         if name is not None and (
@@ -296,16 +312,27 @@ def label(text: str) -> str | None:
     first = text[0]
     if first in "\\[【":
         bracket = _BRACKET.match(text)
-        if bracket and _STEM.search(inner := bracket[1] or bracket[2]):
+        if bracket and _may_name(inner := bracket[1] or bracket[2], 80):
             return _of_label(inner.strip())
     elif first in "IiFf" and (place := _IN_GROUP.match(text)) and _SURE.search(place[1]):
         found = _label().fullmatch(place[1])
         return _capital(found["group"]) if found and found["group"] else None
-    if ")" in text[-2:] and (behind := _BEHIND.search(text, max(0, len(text) - 64))):
-        found = _label().fullmatch(behind[1])
-        if found and found["group"] and (behind[2] or (_SURE.match(behind[1]) and _NAMED.search(behind[1]))):
-            return _capital(found["group"])
+    if ")" in text[-2:]:
+        return _behind(text)
     return None
+
+
+def _behind(text: str) -> str | None:
+    """The population in the brackets that end a text: "(Part 1 only)"."""
+    opened = text.rfind("(", len(text) - 60 if len(text) > 60 else 0)
+    if opened < 0 or not any(stem in (low := text[opened:].lower()) for stem in _BEHIND_STEMS):
+        return None
+    words = text[opened + 1 : text.rfind(")")].strip()
+    found = _label().fullmatch(words)
+    if found is None or not found["group"]:
+        return None
+    sure = low.rstrip(" ).").endswith(" only") or (_SURE.match(words) and _NAMED.search(words))
+    return _capital(found["group"]) if sure else None
 
 
 def nested(outer: str | None, inner: str | None) -> str | None:

@@ -26,8 +26,10 @@ _STRONG = ";；。.:：)）】"
 _GLUE = re.compile(r"(?:[;；,，.。:：)）]\s*)?\b(?:and|or|and/or|AND|OR)$")
 # Where a run-on item can start at all: looked for once in a whole text, so it begins with one set of rare characters.
 _HINT = re.compile(
-    r"[.)）．、•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①](?:(?<=[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①])|(?<=[\s;；:：,，。.)(（][0-9A-Za-z].)|(?<=[\s;；:：,，。.)(（\\][0-9A-Za-z]\\.)|(?<=[\s;；:：,，。.)(（][0-9ivxIVX]{2}.)"
-    r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.))"
+    r"[.)）．、•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①](?:(?<=[•●▪■◦○‣➢✓\uf0b7\uf0a7\uf0d8①])"
+    r"|(?=[ \t\u00a0\u3000]*[^\s.,;:)])(?:(?<=[\s;；:：，。)][0-9A-Za-z].)|(?<=[)）])(?<=[(（,.][0-9A-Za-z].)"
+    r"|(?<=[\s;；:：,，。.)(（\\][0-9A-Za-z]\\.)|(?<=[\s;；:：,，。.)(（][0-9ivxIVX]{2}.)"
+    r"|(?<=[\s(（][ivxIVX]{3}.)|(?<=[\s(（][ivxIVX]{4}.)))"
 )
 
 _DEEPEST = 16  # open numberings that are remembered: a bound, so that time stays linear

@@ -227,11 +227,13 @@ def _candidate_lines(raw: str) -> list[Span]:
     low = raw.lower()
     if len(low) != len(raw):  # a letter whose lower case is longer: offsets would shift
         low = "".join(lower if len(lower := char.lower()) == 1 else char for char in raw)
-    odd = ODD_BREAK.search(raw) is not None
+    odd: bool | None = None
     spans: dict[int, int] = {}
     for word in ("criteri", "eligib", "exclu", "enrol"):
         floor = 0
         at = low.find(word)
+        if at >= 0 and odd is None:
+            odd = ODD_BREAK.search(raw) is not None
         while at >= 0:
             line = LINE.match(raw, at)
             end = line.end() if line else at + 1

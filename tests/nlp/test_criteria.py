@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nlp.criteria import Node, language, logic, parse
+from nlp.criteria import Node, logic, parse
 
 
 def tree(raw: str, section: str = "inclusion") -> list[tuple[str, str]]:
@@ -192,6 +192,44 @@ def test_wrapped_lines_are_joined_and_the_span_stays_whole() -> None:
     assert tree(raw) == [("1", raw[5 : raw.index("  -  Signed")].rstrip()), ("2", "Signed consent")]
 
 
+@pytest.mark.parametrize(
+    ("raw", "count"),
+    [
+        ("Age: 18\n- 65 years old", 1),
+        ("* BMI: 18.5\n* 30 kg/m2", 1),
+        ("* Aged 18\n* 65 years or older", 2),
+        ("* Age: 65\n* 18 years", 2),
+        ("* ECOG 1\n* 18 years of age", 2),
+        ("* Grade 3 (per\n* the network's guidelines)", 1),
+        ("* Grade 3 (see below)\n* Platelets (100)", 2),
+        ("* Grade 3 (per\n* Platelets (100)", 2),
+    ],
+)
+def test_a_range_or_a_bracket_that_a_bullet_broke_is_one_line(raw: str, count: int) -> None:
+    assert len(parse(raw, "inclusion")) == count
+
+
+def test_a_line_that_asks_for_the_following_needs_no_colon() -> None:
+    raw = "* Consent\n* Surgery for any of the following\n* Trauma\n* Deformity\n* Age: 18 years"
+    assert paths(raw) == ["1", "2", "2.1", "2.2", "3"]
+    assert parse(raw, "inclusion")[1].logic == "any"
+
+
+def test_a_list_under_a_label_ends_with_the_next_label() -> None:
+    raw = "* Hepatic:\n* Bilirubin < 2\n* ALT < 3\n* Renal: clearance above 50\n* Cardiac: EF 45"
+    assert paths(raw) == ["1", "1.1", "1.2", "2", "3"]
+
+
+def test_a_list_of_diseases_ends_where_the_subject_consents() -> None:
+    raw = "* Infection with any of the following:\n* HIV\n* Hepatitis B\n* Patients with known cancer\n* Signed consent"
+    assert paths(raw) == ["1", "1.1", "1.2", "2", "3"]
+
+
+def test_items_that_end_in_or_are_a_list() -> None:
+    raw = "* Symptoms for 3 of the last 6 months, that is:\n* Pain\n* Urgency and/or\n* Frequency\n* Consent"
+    assert paths(raw)[:4] == ["1", "1.1", "1.2", "1.3"]
+
+
 # --------------------------------------------------------- run-on numbering
 
 
@@ -354,27 +392,9 @@ def test_a_note_that_demands_something_stays_a_criterion() -> None:
     assert parse("* Note: prednisone up to 10 mg/day is allowed", "exclusion")[0].kind == "criterion"
 
 
-def test_a_lone_or_is_never_dropped_as_a_note() -> None:
-    assert [node.kind for node in parse("* A\n\nOR\n\n* B", "inclusion")] == ["criterion"] * 3
-    assert [node.kind for node in parse("* A\n\nAND\n\n* B", "inclusion")] == [
-        "criterion",
-        "note",
-        "criterion",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Age ≥ 18 years；ALT≤3×ULN（upper limit）", "en"),
-        ("泼尼松每天不少于七点五毫克", "other"),
-        ("Возраст старше восемнадцати лет", "other"),
-        ("weight ≥ 50 kg", "en"),
-    ],
-)
-def test_language(text: str, expected: str) -> None:
-    assert language(text) == expected
-    assert parse(f"* {text}", "inclusion")[0].language == expected
+def test_a_lone_and_is_a_note() -> None:
+    kinds = [node.kind for node in parse("* A\n\nAND\n\n* B", "inclusion")]
+    assert kinds == ["criterion", "note", "criterion"]
 
 
 def test_wrong_section_is_refused() -> None:
