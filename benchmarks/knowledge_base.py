@@ -138,13 +138,15 @@ def compose(
     """Trial ``number`` of the benchmark, with criteria drawn from ``pieces``."""
     count = max(3, min(90, round(rng.lognormvariate(math.log(16.5), 0.58))))
     drawn = sorted(rng.choices(pieces, k=count), key=lambda piece: piece.section, reverse=True)
-    text, items, criteria, section = "", [], [], ""
+    text, section = "", ""
+    items: list[Item] = []
+    criteria: list[Criterion] = []
     for place, piece in enumerate(drawn, start=1):
         if piece.section != section:
             section = piece.section
             text += f"{section.capitalize()} Criteria:\n\n"
         text += "* "
-        names = {item.id: f"i{place}_{item.id}" for item in piece.items}
+        names = {item.id: f"i{len(items) + number}" for number, item in enumerate(piece.items, start=1)}
         items += [move_item(item, len(text), names[item.id], str(place)) for item in piece.items]
         span = (len(text), len(text) + len(piece.criterion.text))
         expression = move(piece.criterion.expression, len(text), names)

@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kb.rows import THRESHOLD_COLUMNS, compact
+from kb.rows import LONG, THRESHOLD_COLUMNS, compact
 from kb.store import SCHEMA_VERSION, Store
 
 _VERSION_WORDS = (
     "version version_date current url vocabulary title official_title acronym brief_summary status study_type"
     " phases enrollment minimum_age maximum_age sex healthy_volunteers start_date completion_date first_posted"
-    " last_update_posted countries arms unknown_tokens synthetic reconstruction record"
+    " last_update_posted countries arms unknown_tokens synthetic reconstruction record criteria_tail criteria_text"
 )
 _VERSION_COLUMNS = tuple(_VERSION_WORDS.split())
+_LONG = frozenset({*LONG, "countries", "arms", "unknown_tokens", "criteria_tail", "criteria_text"})
 
 _PARTS = (
     "SELECT l.relation, l.ordinal, n.name, n.mesh_id FROM trial_condition l JOIN condition n"
@@ -31,12 +32,12 @@ _PARTS = (
     " WHERE l.version_id = ? ORDER BY 1",
     "SELECT kind, value, evidence FROM trial_topic WHERE version_id = ? ORDER BY 1, 2",
     "SELECT terms FROM term_vector WHERE version_id = ?",
-    "SELECT k.ordinal, k.section, k.path, p.ordinal, k.heading, k.population, l.hash, l.text, k.start_char,"
-    " k.end_char, k.expression, k.coverage, k.unread FROM criterion k JOIN line l ON l.id = k.line_id"
-    " LEFT JOIN criterion p ON p.id = k.parent_id WHERE k.version_id = ? ORDER BY 1",
-    "SELECT k.ordinal, "
-    + ", ".join(f"h.{name}" for name in THRESHOLD_COLUMNS if name not in ("version_id", "criterion_id"))
-    + " FROM threshold h LEFT JOIN criterion k ON k.id = h.criterion_id WHERE h.version_id = ? ORDER BY h.ordinal",
+    "SELECT k.ordinal, r.section, k.path, k.parent, r.heading, r.population, l.hash, l.text, k.start_char, r.length,"
+    " k.first_item, k.names, k.before, r.expression, r.coverage, r.unread, r.open FROM trial_criterion k"
+    " JOIN line_reading r ON r.id = k.reading_id LEFT JOIN line l ON l.id = r.line_id WHERE k.version_id = ? ORDER BY 1",
+    "SELECT criterion_ordinal, "
+    + ", ".join(THRESHOLD_COLUMNS)
+    + " FROM threshold WHERE version_id = ? ORDER BY ordinal",
 )
 
 
@@ -69,10 +70,10 @@ def _rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
         " FROM concept ORDER BY id"
     )
     yield from connection.execute("SELECT alias, concept_id FROM concept_alias ORDER BY 1, 2")
-    columns = ", ".join(f"v.{name}" for name in _VERSION_COLUMNS)
+    columns = ", ".join(f"{'d' if name in _LONG else 'v'}.{name}" for name in _VERSION_COLUMNS)
     versions = connection.execute(
-        f"SELECT v.id, t.id, t.source, t.source_id, t.preferred, c.sha256, {columns} FROM main.trial_version v"
-        " JOIN trial t ON t.id = v.trial_id JOIN criteria_text c ON c.id = v.criteria_text_id"
+        f"SELECT v.id, t.id, t.source, t.source_id, t.preferred, v.criteria_sha256, {columns} FROM main.trial_version v"
+        " JOIN trial t ON t.id = v.trial_id JOIN trial_detail d ON d.version_id = v.id"
         " ORDER BY t.source_id, t.source, v.version"
     )
     for version_id, trial_id, *stated in versions:

@@ -140,12 +140,11 @@ SELECT h.version_id, h.concept_id, coalesce(c.name, h.concept_text, '(concept no
        CASE WHEN h.scale = 'absolute' THEN coalesce(c.canonical_unit, h.canonical_unit) ELSE h.unit END,
        h.min_value, h.min_inclusive, h.max_value, h.max_inclusive, h.status, h.turned,
        h.alternative, h.branch, h.applies_if,
-       h.exception_text, h.value_set, h.window, t.source_id, h.section, k.path, coalesce(l.text, ''),
+       h.exception_text, h.value_set, h.window, t.source_id, h.section, h.path, coalesce(l.text, ''),
        h.value_text, h.value_start, h.value_end, h.rule, h.flags
-FROM threshold h
+FROM threshold h JOIN line_reading r ON r.id = h.reading_id
 JOIN trial_version v ON v.id = h.version_id JOIN trial t ON t.id = v.trial_id
-LEFT JOIN concept c ON c.id = h.concept_id
-LEFT JOIN criterion k ON k.id = h.criterion_id LEFT JOIN line l ON l.id = k.line_id
+LEFT JOIN concept c ON c.id = h.concept_id LEFT JOIN line l ON l.id = r.line_id
 """
 
 

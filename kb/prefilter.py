@@ -259,7 +259,8 @@ def _single_limits(connection: sqlite3.Connection, one: _Known, sex: str | None)
     timed = "AND timed = 0" if one.dated else ""
     for side, sign, value in (("low", ">", one.high), ("high", "<", one.low)):
         rows = connection.execute(
-            f"SELECT version_id, {side} FROM screen_literal INDEXED BY screen_{side} WHERE concept_id = ? AND scale = ?"
+            f"SELECT k.version_id, {side} FROM screen_literal l INDEXED BY screen_{side} {_WHERE_IT_STANDS}"
+            f" WHERE concept_id = ? AND scale = ?"
             f" AND {side} {sign} ? AND size = 1 AND outside = 0 AND {side} IS NOT NULL {timed} AND {_about(sex)}",
             (one.concept, one.scale, value),
         ).fetchall()
@@ -280,13 +281,26 @@ def _long_clauses(connection: sqlite3.Connection, known: Sequence[_Known], sex: 
         timed = "AND timed = 0" if one.dated else ""
         false.update(
             connection.execute(
-                "SELECT version_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
+                "SELECT reading_id, clause, size FROM screen_literal INDEXED BY screen_other WHERE concept_id = :concept"
                 f" AND scale = :scale AND (size > 1 OR outside = 1 OR scale = '?') AND {_VIOLATED} {timed}"
                 f" AND {_about(sex)}",
                 {"concept": one.concept, "scale": one.scale, "least": one.low, "most": one.high},
             )
         )
-    return {version for (version, _, size), count in false.items() if count == size}
+    readings = {reading for (reading, _, size), count in false.items() if count == size}
+    return _standing(connection, readings)
+
+
+_WHERE_IT_STANDS = "CROSS JOIN trial_criterion k ON k.reading_id = l.reading_id"
+
+
+def _standing(connection: sqlite3.Connection, readings: Iterable[int]) -> set[int]:
+    """The versions in which one of the readings stands."""
+    rows = connection.execute(
+        "SELECT k.version_id FROM json_each(?) j CROSS JOIN trial_criterion k ON k.reading_id = j.value",
+        (json.dumps(list(readings)),),
+    )
+    return {row[0] for row in rows}
 
 
 def _opaque(
@@ -303,7 +317,8 @@ def _opaque(
     conditions += [(concept, "", "timed = 1") for concept in {one.concept for one in known if one.dated}]
     for concept, index, condition in conditions:
         for (version,) in connection.execute(
-            f"SELECT version_id FROM screen_literal {index} WHERE concept_id = ? AND {condition}", (concept,)
+            f"SELECT k.version_id FROM screen_literal l {index} {_WHERE_IT_STANDS} WHERE concept_id = ? AND {condition}",
+            (concept,),
         ):
             found.setdefault(version, set()).add(concept)
     return found
@@ -312,7 +327,8 @@ def _opaque(
 def _touched(connection: sqlite3.Connection, one: _Known) -> Iterator[int]:
     """Trials with a literal that some value within the span would make false."""
     for row in connection.execute(
-        "SELECT DISTINCT version_id FROM screen_literal INDEXED BY screen_concept WHERE concept_id = ? AND scale = ?"
+        "SELECT DISTINCT k.version_id FROM screen_literal l INDEXED BY screen_concept"
+        f" {_WHERE_IT_STANDS} WHERE concept_id = ? AND scale = ?"
         " AND ((outside = 0 AND (low > ? OR high < ?))"
         " OR (outside = 1 AND (low IS NULL OR low <= ?) AND (high IS NULL OR high >= ?)))",
         (one.concept, one.scale, one.low, one.high, one.high, one.low),
@@ -327,8 +343,8 @@ def _complete(connection: sqlite3.Connection, known: Iterable[_Known], concepts:
     return {
         row[0]
         for row in connection.execute(
-            "SELECT version_id FROM screen_open o WHERE criteria = 0 AND NOT EXISTS (SELECT 1 FROM screen_literal l"
-            " WHERE l.version_id = o.version_id AND l.size = 1 AND l.sex IS NULL AND l.scale != '?'"
+            "SELECT version_id FROM screen_open o WHERE criteria = 0 AND NOT EXISTS (SELECT 1 FROM trial_criterion k"
+            " CROSS JOIN screen_literal l ON l.reading_id = k.reading_id WHERE k.version_id = o.version_id AND l.size = 1 AND l.sex IS NULL AND l.scale != '?'"
             " AND l.concept_id NOT IN (SELECT value FROM json_each(:concepts))"
             " AND l.concept_id || ' ' || l.scale NOT IN (SELECT value FROM json_each(:scales)))",
             {"scales": json.dumps(scales), "concepts": json.dumps(sorted(concepts))},
@@ -344,11 +360,14 @@ def _by_events(connection: sqlite3.Connection, patient: Patient) -> set[int]:
         keys |= {event_key(event.name), query.key, *query.wider}
     found: set[int] = set()
     for key in keys:
-        for column in ("key", "bare"):
+        for condition in (
+            "l.key = ?",
+            "l.bare = ? AND l.bare != l.key",
+        ):  # the second as its partial index has it
             found.update(
                 row[0]
                 for row in connection.execute(
-                    f"SELECT version_id FROM screen_fact WHERE {column} = ?", (key,)
+                    f"SELECT k.version_id FROM screen_fact l {_WHERE_IT_STANDS} WHERE {condition}", (key,)
                 )
             )
     return found
@@ -359,7 +378,7 @@ def _reviewed(connection: sqlite3.Connection) -> set[int]:
     return {
         row[0]
         for row in connection.execute(
-            "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN criterion k"
-            " ON k.line_id = l.id WHERE r.undone_at IS NULL"
+            "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN line_reading d"
+            " ON d.line_id = l.id CROSS JOIN trial_criterion k ON k.reading_id = d.id WHERE r.undone_at IS NULL"
         )
     }

@@ -164,8 +164,8 @@ def _reviewed_share(ask: _Ask, connection: sqlite3.Connection, wanted: float) ->
     if not done:
         return 0.0
     places = ask.rows(
-        "SELECT l.hash, h.item_key FROM threshold h JOIN criterion k ON k.id = h.criterion_id JOIN line l"
-        " ON l.id = k.line_id WHERE h.version_id IN chosen AND h.role = 'requirement'"
+        "SELECT l.hash, h.item_key FROM threshold h JOIN line_reading r ON r.id = h.reading_id JOIN line l"
+        " ON l.id = r.line_id WHERE h.version_id IN chosen AND h.role = 'requirement'"
         " AND l.hash IN (SELECT line_hash FROM review WHERE undone_at IS NULL)"
     )
     return _share(sum((digest, str(key)) in done for digest, key in places), wanted)

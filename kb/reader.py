@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from harvest.model import Arm, Intervention, MeshTerm, Sponsor, Trial
 from kb.errors import TrialNotFound
-from kb.rows import NEWEST_FIRST, PLAIN, boolean, record_digest
-from nlp.model import Criterion, Extraction, Item, Qualifier, Window, expression_from_json
+from kb.placing import item_names, placed_expression
+from kb.rows import LONG, NEWEST_FIRST, PLAIN, boolean, record_digest
+from nlp.model import Criterion, Extraction, Item, Qualifier, Window
 
 
 class TrialReader:
@@ -61,8 +62,8 @@ class TrialReader:
     def trial(self, version_id: int) -> Trial:
         """The trial as stored."""
         cursor = self.connection.execute(
-            "SELECT v.*, t.source, t.source_id, c.text FROM trial_version v JOIN trial t ON t.id = v.trial_id"
-            " JOIN criteria_text c ON c.id = v.criteria_text_id WHERE v.id = ?",
+            "SELECT v.*, d.*, t.source, t.source_id, c.text FROM trial_version v JOIN trial t ON t.id = v.trial_id"
+            " JOIN trial_detail d ON d.version_id = v.id JOIN criteria_text c ON c.version_id = v.id WHERE v.id = ?",
             (version_id,),
         )
         row = _as_dict(cursor)
@@ -75,7 +76,7 @@ class TrialReader:
             " ON i.id = l.intervention_id WHERE l.version_id = ? AND l.relation = 'intervention' ORDER BY l.ordinal",
             (version_id,),
         )
-        values: dict[str, Any] = {name: row[name] for name in PLAIN}
+        values: dict[str, Any] = {name: row[name] for name in (*PLAIN, *LONG)}
         values |= {name: tuple(json.loads(row[name])) for name in ("phases", "countries", "unknown_tokens")}
         return Trial(
             source=row["source"],
@@ -140,39 +141,57 @@ class TrialReader:
             raise TrialNotFound(f"there is no version {version_id}")
         paths: dict[int, str] = {}
         criteria = []
-        for (
-            key,
-            section,
-            path,
-            parent,
-            heading,
-            population,
-            text,
-            start,
-            end,
-            expression,
-            coverage,
-        ) in self.connection.execute(
-            "SELECT k.id, k.section, k.path, k.parent_id, k.heading, k.population, l.text, k.start_char,"
-            " k.end_char, k.expression, k.coverage FROM criterion k JOIN line l ON l.id = k.line_id"
-            " WHERE k.version_id = ? ORDER BY k.ordinal",
-            (version_id,),
-        ):
-            paths[key] = path
-            criteria.append(
-                Criterion(
-                    path, section, text, (start, end), expression_from_json(json.loads(expression)), coverage,
-                    paths.get(parent), heading, population,
-                )
-            )  # fmt: skip
+        for key, parent, criterion in self.criteria(version_id):
+            paths[key] = criterion.path
+            criteria.append(replace(criterion, parent=paths.get(parent) if parent is not None else None))
         cursor = self.connection.execute(
             f"SELECT {', '.join(f'h.{name}' for name in ITEM_COLUMNS)}, c.name AS concept_name FROM threshold h LEFT JOIN concept c ON c.id = h.concept_id"
             " WHERE h.version_id = ? ORDER BY h.ordinal",
             (version_id,),
         )
         names = [column[0] for column in cursor.description]
-        items = tuple(item_of_row(dict(zip(names, values, strict=True)), paths.get) for values in cursor)
+        items = tuple(
+            item_of_row(
+                dict(zip(names, values, strict=True)), lambda key: None if key is None else paths[key]
+            )
+            for values in cursor
+        )
         return Extraction(items, tuple(criteria), row[0])
+
+    def criteria(self, version_id: int) -> Iterator[tuple[int, int | None, Criterion]]:
+        """(id, parent's id, criterion) in the order of the text; ``parent`` is not filled in."""
+        rows = self.connection.execute(
+            "SELECT k.id, k.parent_id, k.section, k.path, k.heading, k.population, l.text, k.start_char, k.end_char,"
+            " k.expression, k.coverage, k.first_item, k.names FROM criterion k JOIN line l ON l.id = k.line_id"
+            " WHERE k.version_id = ? ORDER BY k.ordinal",
+            (version_id,),
+        ).fetchall()
+        loose = self.connection.execute(
+            "SELECT first_item, names FROM trial_criterion WHERE version_id = ? AND ordinal = -1",
+            (version_id,),
+        ).fetchall()
+        names = item_names([*loose, *((row[11], row[12]) for row in rows)])
+        for (
+            key,
+            parent,
+            section,
+            path,
+            heading,
+            population,
+            text,
+            start,
+            end,
+            stored,
+            coverage,
+            first,
+            _,
+        ) in rows:
+            expression = placed_expression(stored, start, first, names)
+            yield (
+                key,
+                parent,
+                Criterion(path, section, text, (start, end), expression, coverage, None, heading, population),
+            )
 
 
 _STORED_WORDS = (
@@ -189,7 +208,7 @@ ITEM_COLUMNS = (*(name for name in _AS_STORED if name != "concept_name"), *_STOR
 """The columns of the threshold table that :func:`item_of_row` reads; ``concept_name`` beside them."""
 
 
-def item_of_row(row: Mapping[str, Any], path_of: Callable[[int], str | None]) -> Item:
+def item_of_row(row: Mapping[str, Any], path_of: Callable[[int | None], str | None]) -> Item:
     """The item that a row of the threshold table was written from (with ``concept_name`` joined)."""
     start, values, window, flags = row["concept_start"], row["value_set"], row["window"], row["flags"]
     return Item(

@@ -35,8 +35,8 @@ FROM criterion k JOIN line l ON l.id = k.line_id JOIN current_version v ON v.id 
 JOIN trial t ON t.id = v.trial_id {where} GROUP BY l.id
 """
 _ITEMS = """
-SELECT DISTINCT k.line_id, h.item_key, h.flags, h.concept_id IS NULL FROM current_threshold h
-JOIN criterion k ON k.id = h.criterion_id
+SELECT DISTINCT r.line_id, h.item_key, h.flags, h.concept_id IS NULL FROM current_threshold h
+JOIN line_reading r ON r.id = h.reading_id AND r.line_id IS NOT NULL
 WHERE (h.flags != '[]' OR h.concept_id IS NULL) AND h.role = 'requirement'
 """
 

@@ -18,8 +18,8 @@ JOIN trial t ON t.id = v.trial_id WHERE l.hash = ? ORDER BY t.source_id, v.id
 """
 
 _READ = (
-    f"SELECT h.version_id, {', '.join(f'h.{name}' for name in ITEM_COLUMNS)} FROM line l JOIN criterion k"
-    " ON k.line_id = l.id JOIN threshold h ON h.criterion_id = k.id WHERE l.hash = ? AND h.item_key = ?"
+    f"SELECT h.version_id, {', '.join(f'h.{name}' for name in ITEM_COLUMNS)} FROM line l JOIN line_reading r"
+    " ON r.line_id = l.id JOIN threshold h ON h.reading_id = r.id WHERE l.hash = ? AND h.item_key = ?"
 )
 
 

@@ -71,8 +71,8 @@ def with_reviews(connection: sqlite3.Connection, limits: Sequence[Limit]) -> lis
 def decided_versions(connection: sqlite3.Connection, versions: Sequence[int]) -> list[int]:
     """Those of the versions with a line that a reviewer decided on."""
     rows = connection.execute(
-        "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN criterion k"
-        " ON k.line_id = l.id WHERE r.undone_at IS NULL"
+        "SELECT DISTINCT k.version_id FROM review r CROSS JOIN line l ON l.hash = r.line_hash CROSS JOIN line_reading d"
+        " ON d.line_id = l.id CROSS JOIN trial_criterion k ON k.reading_id = d.id WHERE r.undone_at IS NULL"
     )
     return sorted({row[0] for row in rows}.intersection(versions))
 

@@ -7,6 +7,10 @@
 -- views named current_* show what a question normally asks: the newest version of each trial, of
 -- the most trusted source only. A question "as of" a day replaces these views for its connection.
 --
+-- A line of the criteria that stands word for word elsewhere is stored once, with what was read in it
+-- (line, line_reading, line_threshold); a trial version only says where it stands (trial_criterion). The
+-- views criterion, threshold and criteria_text put both together, and are what a question asks.
+--
 -- Lists are JSON arrays. Dates are as the registry writes them. Booleans are 0, 1 or NULL.
 
 CREATE TABLE meta (
@@ -54,12 +58,6 @@ CREATE TABLE trial_alias (
   PRIMARY KEY (alias, trial_id)
 ) WITHOUT ROWID;
 
-CREATE TABLE criteria_text (         -- the raw eligibility text, stored once; every span points into it
-  id     INTEGER PRIMARY KEY,
-  sha256 TEXT NOT NULL UNIQUE,
-  text   TEXT NOT NULL
-);
-
 CREATE TABLE trial_version (
   id                 INTEGER PRIMARY KEY,
   trial_id           INTEGER NOT NULL REFERENCES trial(id) ON DELETE CASCADE,
@@ -71,7 +69,6 @@ CREATE TABLE trial_version (
   data_timestamp     TEXT,           -- the registry's own data version; not part of the digest
   vocabulary         TEXT NOT NULL,  -- digest of the vocabulary that read it
   title              TEXT NOT NULL,
-  official_title     TEXT,
   acronym            TEXT,
   status             TEXT,
   study_type         TEXT,
@@ -87,16 +84,22 @@ CREATE TABLE trial_version (
   last_update_posted TEXT,
   synthetic          INTEGER NOT NULL,
   reconstruction     INTEGER NOT NULL,
-  criteria_text_id   INTEGER NOT NULL REFERENCES criteria_text(id),
+  criteria_sha256    TEXT NOT NULL,  -- of the raw eligibility text (view criteria_text)
   record             TEXT NOT NULL,  -- digest of the parsed record, to see a change that keeps the version
-  countries          TEXT NOT NULL,
-  unknown_tokens     TEXT NOT NULL,
-  brief_summary      TEXT,           -- the long ones last: what stands before them is read without them
-  arms               TEXT NOT NULL,
   UNIQUE (trial_id, version)
 );
 CREATE INDEX trial_version_current ON trial_version(trial_id) WHERE current = 1;
-CREATE INDEX trial_version_text ON trial_version(criteria_text_id);
+
+CREATE TABLE trial_detail (          -- the long fields of a version, apart: most questions read none of them
+  version_id     INTEGER PRIMARY KEY REFERENCES trial_version(id) ON DELETE CASCADE,
+  official_title TEXT,
+  brief_summary  TEXT,
+  arms           TEXT NOT NULL,
+  countries      TEXT NOT NULL,
+  unknown_tokens TEXT NOT NULL,
+  criteria_tail  TEXT NOT NULL,      -- what follows the last criterion
+  criteria_text  TEXT                -- the whole text, where its lines do not make it up; else NULL
+);
 
 CREATE TABLE condition (
   id       INTEGER PRIMARY KEY,
@@ -178,33 +181,27 @@ CREATE VIRTUAL TABLE line_fts USING fts5(
   text, content='line', content_rowid='id', tokenize="unicode61 remove_diacritics 2"
 );
 
-CREATE TABLE criterion (             -- one node of the criteria tree
+-- What a line says is read and stored once, too, however many trials say it: a reading belongs to a line
+-- and not to a trial. Its spans count from the line's first character, its items from 0.
+CREATE TABLE line_reading (
   id         INTEGER PRIMARY KEY,
-  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
-  ordinal    INTEGER NOT NULL,       -- order in the text
+  key        BLOB NOT NULL UNIQUE,   -- blake2b of all that the reading says (kb/line_readings.py)
+  line_id    INTEGER REFERENCES line(id), -- NULL: not of a criterion, see trial_criterion.ordinal
   section    TEXT NOT NULL CHECK (section IN ('inclusion', 'exclusion', 'unknown')),
-  path       TEXT NOT NULL,          -- "7.2", unique within its section
-  parent_id  INTEGER REFERENCES criterion(id) ON DELETE CASCADE,
   heading    TEXT,
   population TEXT,
-  line_id    INTEGER NOT NULL REFERENCES line(id),
-  start_char INTEGER NOT NULL,       -- span in criteria_text.text, code points
-  end_char   INTEGER NOT NULL,
+  length     INTEGER NOT NULL,       -- of its span in the raw text, code points
   expression TEXT NOT NULL,          -- JSON, docs: what a patient who may enter satisfies
   coverage   REAL NOT NULL,          -- share of its words that were understood
   unread     INTEGER NOT NULL,       -- number of unread leaves in the expression
-  UNIQUE (version_id, ordinal)
+  open       INTEGER NOT NULL        -- 1: no value, result, age or sex can make it true (kb/screen_index.py)
 );
-CREATE INDEX criterion_line ON criterion(line_id, version_id);
-CREATE INDEX criterion_parent ON criterion(parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX line_reading_line ON line_reading(line_id) WHERE line_id IS NOT NULL;
 
-CREATE TABLE threshold (             -- one item: what one mention says, and what it means for entry
+CREATE TABLE line_threshold (        -- one item: what one mention says, and what it means for entry
   id             INTEGER PRIMARY KEY,
-  version_id     INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
-  current        INTEGER NOT NULL,   -- as trial_version.current, for the indexes below
-  ordinal        INTEGER NOT NULL,
-  criterion_id   INTEGER REFERENCES criterion(id) ON DELETE CASCADE,
-  item_id        TEXT NOT NULL,      -- unique in its version
+  reading_id     INTEGER NOT NULL REFERENCES line_reading(id) ON DELETE CASCADE,
+  number         INTEGER NOT NULL,   -- in its reading, from 0
   item_key       TEXT NOT NULL,      -- the same for the same words of the same line, anywhere
   section        TEXT NOT NULL,
   concept_id     TEXT REFERENCES concept(id),
@@ -247,30 +244,46 @@ CREATE TABLE threshold (             -- one item: what one mention says, and wha
   max_inclusive  INTEGER,
   status         TEXT,               -- for qualitative ones: positive, negative, detectable, undetectable
   turned         INTEGER NOT NULL,   -- 1: the text names the excluded set, and the range is its complement
-  alternative    TEXT,               -- the alternatives of one group share this; NULL: it holds by itself
+  alternative    TEXT,               -- the alternatives of one group share this; NULL: it holds by itself.
+                                     -- It follows the criterion's path; after "=" it is the whole name
   branch         INTEGER,            -- which alternative of its group it is part of
   applies_if     TEXT,               -- the condition under which it holds; NULL: always
   holds_for      TEXT                -- the population of the item, or else of its criterion
 );
-CREATE INDEX threshold_version ON threshold(version_id, concept_id);
--- what a survey of a subject reads: the general bounds by trial, and how many requirements have none
-CREATE INDEX threshold_general ON threshold(version_id, concept_id, scale, min_value, max_value, alternative,
-    canonical_unit, unit, applies_if, holds_for)
-  WHERE scale IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL AND concept_id IS NOT NULL;
-CREATE INDEX threshold_unplaced ON threshold(version_id, concept_id, role, scale, status)
-  WHERE scale IS NULL AND status IS NULL AND role = 'requirement' AND concept_id IS NOT NULL;
-CREATE INDEX threshold_criterion ON threshold(criterion_id);
--- the bounds demanded of every patient, by value: these two cover the questions over all trials
-CREATE INDEX threshold_min ON threshold(concept_id, scale, min_value, version_id, alternative, canonical_unit, current, applies_if, holds_for)
-  WHERE current = 1 AND min_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
-CREATE INDEX threshold_max ON threshold(concept_id, scale, max_value, version_id, alternative, canonical_unit, current, applies_if, holds_for)
-  WHERE current = 1 AND max_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
-CREATE INDEX threshold_concept ON threshold(concept_id, section, version_id, current) WHERE current = 1;
+CREATE UNIQUE INDEX line_threshold_reading ON line_threshold(reading_id, number);
+-- the bounds demanded of every patient, by value
+CREATE INDEX line_threshold_min ON line_threshold(concept_id, scale, min_value, reading_id)
+  WHERE min_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
+CREATE INDEX line_threshold_max ON line_threshold(concept_id, scale, max_value, reading_id)
+  WHERE max_value IS NOT NULL AND applies_if IS NULL AND holds_for IS NULL;
+CREATE INDEX line_threshold_concept ON line_threshold(concept_id, section, reading_id);
+
+CREATE TABLE trial_criterion (       -- where a reading stands
+  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  ordinal    INTEGER NOT NULL,       -- order in the text; -1: the items that stand in no criterion;
+                                     -- -2: the registry's own fields of age and sex (for screening)
+  reading_id INTEGER NOT NULL REFERENCES line_reading(id),
+  current    INTEGER NOT NULL,       -- as trial_version.current
+  path       TEXT NOT NULL,          -- "7.2", unique within its section
+  parent     INTEGER,                -- ordinal of the criterion that it is part of
+  start_char INTEGER NOT NULL,       -- in the raw text, code points
+  first_item INTEGER NOT NULL,       -- ordinal of the reading's item 0 in the trial
+  names      TEXT,                   -- JSON object number -> item id, where they are not "i1", "i2", ...
+  before     TEXT,                   -- raw text between the criterion before and this; NULL: newline, "* "
+  PRIMARY KEY (version_id, ordinal)
+) WITHOUT ROWID;
+CREATE INDEX trial_criterion_reading ON trial_criterion(reading_id, version_id, current);
+
+CREATE TABLE trial_bound (           -- the bounds that a version demands of every patient: what surveys read
+  version_id   INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  threshold_id INTEGER NOT NULL REFERENCES line_threshold(id),
+  PRIMARY KEY (version_id, threshold_id)
+) WITHOUT ROWID;
 
 -- ------------------------------------------------------------------ screening (kb/screen_index.py)
 
 CREATE TABLE screen_literal (        -- a criterion is false if and only if all literals of one clause are
-  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  reading_id INTEGER NOT NULL REFERENCES line_reading(id) ON DELETE CASCADE,
   clause     INTEGER NOT NULL,
   place      INTEGER NOT NULL,
   size       INTEGER NOT NULL,       -- how many literals the clause has
@@ -281,25 +294,24 @@ CREATE TABLE screen_literal (        -- a criterion is false if and only if all 
   outside    INTEGER NOT NULL,       -- ... or, with 1, outside of them
   sex        TEXT,                   -- only about this sex
   timed      INTEGER NOT NULL,       -- the text sets a window
-  PRIMARY KEY (version_id, clause, place)
+  PRIMARY KEY (reading_id, clause, place)
 ) WITHOUT ROWID;
-CREATE INDEX screen_low ON screen_literal(concept_id, scale, low, version_id, timed, sex)
+CREATE INDEX screen_low ON screen_literal(concept_id, scale, low, reading_id, timed, sex)
   WHERE size = 1 AND outside = 0 AND low IS NOT NULL;
-CREATE INDEX screen_high ON screen_literal(concept_id, scale, high, version_id, timed, sex)
+CREATE INDEX screen_high ON screen_literal(concept_id, scale, high, reading_id, timed, sex)
   WHERE size = 1 AND outside = 0 AND high IS NOT NULL;
-CREATE INDEX screen_other ON screen_literal(concept_id, scale, outside, size, low, high, version_id, clause, timed, sex)
+CREATE INDEX screen_other ON screen_literal(concept_id, scale, outside, size, low, high, reading_id, clause, timed, sex)
   WHERE size > 1 OR outside = 1 OR scale = '?';
 
-CREATE INDEX screen_concept ON screen_literal(concept_id, scale, version_id);
+CREATE INDEX screen_concept ON screen_literal(concept_id, scale, reading_id);
 
 CREATE TABLE screen_fact (           -- under which keys a patient's event could answer something
-  version_id INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
+  reading_id INTEGER NOT NULL REFERENCES line_reading(id) ON DELETE CASCADE,
   key        TEXT NOT NULL,
   bare       TEXT NOT NULL,
-  PRIMARY KEY (key, version_id, bare)
+  PRIMARY KEY (key, reading_id, bare)
 ) WITHOUT ROWID;
-CREATE INDEX screen_fact_bare ON screen_fact(bare, version_id) WHERE bare != key;
-CREATE INDEX screen_fact_version ON screen_fact(version_id);
+CREATE INDEX screen_fact_bare ON screen_fact(bare, reading_id) WHERE bare != key;
 
 CREATE TABLE screen_open (           -- how many criteria no value, result, age or sex can make true
   version_id INTEGER PRIMARY KEY REFERENCES trial_version(id) ON DELETE CASCADE,
@@ -310,7 +322,45 @@ CREATE INDEX screen_open_few ON screen_open(criteria, version_id);
 -- ------------------------------------------------------------------ views
 
 CREATE VIEW current_version AS SELECT * FROM trial_version WHERE current = 1;
+
+CREATE VIEW criterion AS             -- one node of the criteria tree; the expression as in line_reading
+  SELECT k.version_id * 65536 + k.ordinal AS id, k.version_id, k.current, k.ordinal, r.section, k.path,
+         k.version_id * 65536 + k.parent AS parent_id, r.heading, r.population, r.line_id, k.start_char,
+         k.start_char + r.length AS end_char, r.expression, r.coverage, r.unread, k.reading_id,
+         k.first_item, k.names
+  FROM trial_criterion k JOIN line_reading r ON r.id = k.reading_id WHERE k.ordinal >= 0;
+
+CREATE VIEW threshold AS             -- one item of one trial version, its spans in the raw text
+  SELECT k.version_id * 65536 + k.first_item + h.number AS id, k.version_id, k.current,
+         k.first_item + h.number AS ordinal,
+         CASE WHEN k.ordinal >= 0 THEN k.version_id * 65536 + k.ordinal END AS criterion_id,
+         k.ordinal AS criterion_ordinal, nullif(k.path, '') AS path, k.reading_id,
+         CASE WHEN k.names IS NULL THEN 'i' || (k.first_item + h.number + 1)
+              ELSE json_extract(k.names, '$."' || h.number || '"') END AS item_id,
+         h.item_key, h.section, h.concept_id, h.concept_text, k.start_char + h.concept_start AS concept_start,
+         k.start_char + h.concept_end AS concept_end, h.role, h.entity_type, h.kind, h.comparator, h.low,
+         h.high, h.low_inclusive, h.high_inclusive, h.value_set, h.unit, h.unit_text, h.canonical_low,
+         h.canonical_high, h.canonical_unit, h.relative_to, h.value_text,
+         k.start_char + h.value_start AS value_start, k.start_char + h.value_end AS value_end,
+         h.condition_text, k.start_char + h.condition_start AS condition_start,
+         k.start_char + h.condition_end AS condition_end, h.exception_text,
+         k.start_char + h.exception_start AS exception_start, k.start_char + h.exception_end AS exception_end,
+         h.population, h.window, h.rule, h.flags, h.scale, h.min_value, h.min_inclusive, h.max_value,
+         h.max_inclusive, h.status, h.turned,
+         CASE WHEN h.alternative IS NULL THEN NULL WHEN h.alternative LIKE '=%' THEN substr(h.alternative, 2)
+              ELSE substr(h.section, 1, 2) || k.path || h.alternative END AS alternative,
+         h.branch, h.applies_if, h.holds_for
+  FROM trial_criterion k JOIN line_threshold h ON h.reading_id = k.reading_id;
+
 CREATE VIEW current_threshold AS SELECT * FROM threshold WHERE current = 1;
+
+CREATE VIEW criteria_text AS         -- the raw eligibility text of a version; every span points into it
+  SELECT v.id AS version_id, v.criteria_sha256 AS sha256, coalesce(d.criteria_text,
+           coalesce((SELECT group_concat(piece, '') FROM (
+             SELECT coalesce(k.before, char(10) || '* ') || l.text AS piece
+             FROM trial_criterion k JOIN line_reading r ON r.id = k.reading_id JOIN line l ON l.id = r.line_id
+             WHERE k.version_id = v.id ORDER BY k.ordinal)), '') || d.criteria_tail) AS text
+  FROM trial_version v JOIN trial_detail d ON d.version_id = v.id;
 
 CREATE VIEW trial_view AS            -- one row a trial, as stored now
   SELECT t.source_id AS trial, t.source, v.title, v.status, v.phases, v.enrollment, v.minimum_age,
@@ -319,14 +369,14 @@ CREATE VIEW trial_view AS            -- one row a trial, as stored now
 
 CREATE VIEW threshold_view AS        -- one row a threshold of the current versions, with its evidence
   SELECT t.source_id AS trial, h.concept_id AS concept, c.name AS concept_name, h.concept_text,
-         h.section, k.path AS criterion, h.role, h.comparator, h.low, h.high, h.unit, h.relative_to,
+         h.section, h.path AS criterion, h.role, h.comparator, h.low, h.high, h.unit, h.relative_to,
          h.scale, h.min_value, h.min_inclusive, h.max_value, h.max_inclusive, h.canonical_unit,
          h.status, h.alternative, h.applies_if, h.holds_for AS population, h.value_text, h.value_start,
          h.value_end, h.rule, h.flags, l.text AS line
   FROM threshold h
   JOIN trial_version v ON v.id = h.version_id JOIN trial t ON t.id = v.trial_id
-  LEFT JOIN concept c ON c.id = h.concept_id
-  LEFT JOIN criterion k ON k.id = h.criterion_id LEFT JOIN line l ON l.id = k.line_id
+  JOIN line_reading r ON r.id = h.reading_id
+  LEFT JOIN concept c ON c.id = h.concept_id LEFT JOIN line l ON l.id = r.line_id
   WHERE h.current = 1;
 
 CREATE VIEW criterion_view AS        -- one row a criterion of the current versions

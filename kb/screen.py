@@ -127,7 +127,7 @@ def read_trial(connection: sqlite3.Connection, version_id: int) -> TrialCriteria
     extraction, reviews = reviewed(connection, stored)
     row = connection.execute(
         "SELECT t.source_id, t.source, v.title, v.url, c.text, v.minimum_age, v.maximum_age, v.sex, v.synthetic"
-        " FROM trial_version v JOIN trial t ON t.id = v.trial_id JOIN criteria_text c ON c.id = v.criteria_text_id"
+        " FROM trial_version v JOIN trial t ON t.id = v.trial_id JOIN criteria_text c ON c.version_id = v.id"
         " WHERE v.id = ?",
         (version_id,),
     ).fetchone()

@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 
-from harvest.model import Trial
 from kb.eligible import QUARANTINED
 from kb.judging import TOLERANCE, Knowledge, item_range, unitless
 from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS
 from kb.leaf_fact import applies, judge_fact
 from kb.patient import Patient, event_query
-from nlp.model import All, AnyOf, Criterion, Expression, Extraction, Fact, If, Item, Leaf, Not, Unread, leaves
+from nlp.model import All, AnyOf, Criterion, Expression, Fact, If, Item, Leaf, Not, Unread, leaves
 
 MOST_CLAUSES = 64
 """A criterion that needs more clauses than this is evaluated whole wherever a patient could answer it."""
@@ -266,53 +265,54 @@ def _concepts(expression: Expression, items: Mapping[str, Item]) -> set[str]:
     return {item.concept for item in used if item is not None and item.concept is not None}
 
 
-def _registry(trial: Trial) -> Iterator[list[Literal]]:
-    for stated, minimum in ((trial.minimum_age, True), (trial.maximum_age, False)):
+def registry_clauses(
+    minimum_age: str | None, maximum_age: str | None, sex: str | None
+) -> list[list[Literal]]:
+    """The clauses of the registry's own fields."""
+    found = []
+    for stated, minimum in ((minimum_age, True), (maximum_age, False)):
         match = REGISTRY_AGE.fullmatch((stated or "").strip())
         if match is not None:
             bound, unit = float(match[1]), REGISTRY_AGE_UNITS[match[2].casefold()]
             low, high = _limits(bound if minimum else None, None if minimum else bound, True, True)
-            yield [Literal("age", "absolute" if unit == "a" else f"in {unit}", low, high)]
-    if trial.sex in ("MALE", "FEMALE"):
-        wanted = float(trial.sex == "FEMALE")
-        yield [Literal("sex", "sex", wanted, wanted)]
+            found.append([Literal("age", "absolute" if unit == "a" else f"in {unit}", low, high)])
+    if sex in ("MALE", "FEMALE"):
+        wanted = float(sex == "FEMALE")
+        found.append([Literal("sex", "sex", wanted, wanted)])
+    return found
 
 
-def index_version(
-    connection: sqlite3.Connection, version_id: int, trial: Trial, extraction: Extraction
+def is_open(criterion: Criterion, items: Mapping[str, Item]) -> bool:
+    """Whether no value, result, age or sex can make the criterion true, which holds for everybody."""
+    restricted = criterion.population is not None or any(
+        items[leaf.item].population
+        for leaf in leaves(criterion.expression)
+        if isinstance(leaf, Leaf) and leaf.item in items
+    )
+    return not (restricted or _answerable(criterion.expression, items))
+
+
+def index_reading(
+    connection: sqlite3.Connection,
+    reading_id: int,
+    clauses_: Iterable[list[Literal]],
+    facts: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Write the index of one version: clauses, facts, and how many criteria no value can answer."""
-    items = {item.id: item for item in extraction.items}
-    rows: list[tuple[object, ...]] = []
-    facts: set[tuple[str, str]] = set()
-    unanswerable = 0 if extraction.criteria else 1
-    found = list(_registry(trial))
-    for criterion in extraction.criteria:
-        found.extend(criterion_clauses(criterion, items))
-        facts.update(_facts(criterion.expression, items))
-        restricted = criterion.population is not None or any(
-            items[leaf.item].population
-            for leaf in leaves(criterion.expression)
-            if isinstance(leaf, Leaf) and leaf.item in items
-        )
-        unanswerable += not (restricted or _answerable(criterion.expression, items))
-    for number, literals in enumerate(found):
-        rows.extend(
-            (version_id, number, place, len(literals), one.concept, one.scale, one.low, one.high, one.outside,
-             one.sex, one.timed)
-            for place, one in enumerate(literals)
-        )  # fmt: skip
+    """Write the index of one reading: its clauses, and the keys and bare keys of its facts."""
+    rows = [
+        (reading_id, number, place, len(literals), one.concept, one.scale, one.low, one.high, one.outside,
+         one.sex, one.timed)
+        for number, literals in enumerate(clauses_)
+        for place, one in enumerate(literals)
+    ]  # fmt: skip
     connection.executemany("INSERT INTO screen_literal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     connection.executemany(
-        "INSERT INTO screen_fact(version_id, key, bare) VALUES (?, ?, ?)",
-        [(version_id, key, bare) for key, bare in sorted(facts)],
-    )
-    connection.execute(
-        "INSERT INTO screen_open(version_id, criteria) VALUES (?, ?)", (version_id, unanswerable)
+        "INSERT INTO screen_fact(reading_id, key, bare) VALUES (?, ?, ?)",
+        [(reading_id, key, bare) for key, bare in sorted(set(facts))],
     )
 
 
-def _facts(expression: Expression, items: Mapping[str, Item]) -> Iterator[tuple[str, str]]:
+def fact_keys(expression: Expression, items: Mapping[str, Item]) -> Iterator[tuple[str, str]]:
     """The keys under which a patient's event would meet a fact, or an item about when something was."""
     for leaf in leaves(expression):
         texts: list[str | None] = []

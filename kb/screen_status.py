@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from kb.evaluate import evaluate_criterion
 from kb.judging import Knowledge
 from kb.patient import Patient
+from kb.placing import item_names, placed_expression
 from kb.reader import ITEM_COLUMNS, item_of_row
 from kb.screen import Status, registry_fields
-from nlp.model import Criterion, Expression, Item, Leaf, expression_from_json, leaves
+from nlp.model import Criterion, Item, Leaf, leaves
 
-_ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ? AND item_id IN (SELECT value FROM json_each(?))"
-_NOT_THERE: dict[int, str | None] = {}
+_ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Asker:
             (version, json.dumps(asked)),
         )
         # an expression may use the items of another line: the parent's those of its list
-        names = [f'"{name}"' for (name,) in rows]
+        names = {name for (name,) in rows}
         return False in self._values(version, names, "sex" in asked)
 
     def status(self, version: int) -> Status:
@@ -76,31 +76,48 @@ class Asker:
             yield field.value
 
     def _values(
-        self, version: int, names: list[str] | None = None, populations: bool = False
+        self, version: int, names: set[str] | None = None, populations: bool = False
     ) -> Iterator[bool | None]:
         """The value of each criterion; with ``names`` of those whose expression holds one of them, and,
         where asked for, of those on a population."""
-        for section, population, text in self.connection.execute(
-            "SELECT section, population, expression FROM criterion WHERE version_id = ? ORDER BY ordinal",
+        rows = self.connection.execute(
+            "SELECT section, population, expression, ordinal, first_item, names FROM criterion WHERE version_id = ?"
+            " ORDER BY ordinal",
             (version,),
-        ):
-            if (
-                names is not None
-                and not (populations and population)
-                and not any(name in text for name in names)
-            ):
+        ).fetchall()
+        called = item_names(row[4:] for row in rows)
+        for section, population, text, ordinal, first, _ in rows:
+            asked = names is None or (populations and population)
+            if not asked and '"item"' not in text:
                 continue
-            expression = expression_from_json(json.loads(text))
+            expression = placed_expression(text, 0, first, called)
+            used = {leaf.item for leaf in leaves(expression) if isinstance(leaf, Leaf)}
+            if not asked and used.isdisjoint(names or ()):
+                continue
             criterion = Criterion("", section, "", (0, 0), expression, 0.0, population=population)
-            items = self._items(version, expression) if '"item"' in text else {}
+            items = self._items(version, ordinal, used) if used else {}
             yield evaluate_criterion(criterion, items, self.patient, self.knowledge).value
 
-    def _items(self, version: int, expression: Expression) -> dict[str, Item]:
-        names = [leaf.item for leaf in leaves(expression) if isinstance(leaf, Leaf)]
+    def _items(self, version: int, ordinal: int, names: set[str]) -> dict[str, Item]:
+        """The items of these names: those of this criterion, and only if need be those of others."""
         found = {}
-        for row in self.connection.execute(_ITEMS, (version, json.dumps(names))):
-            values = dict(zip(ITEM_COLUMNS, row, strict=True))
-            values["concept_name"] = None
-            item = item_of_row(values, _NOT_THERE.get)
-            found[item.id] = item
+        for sql, values in (
+            (f"{_ITEMS} AND criterion_ordinal = ?", (version, ordinal)),
+            (
+                f"{_ITEMS} AND item_id IN (SELECT value FROM json_each(?))",
+                (version, json.dumps(sorted(names))),
+            ),
+        ):
+            for row in self.connection.execute(sql, values):
+                item = item_of_row(
+                    {**dict(zip(ITEM_COLUMNS, row, strict=True)), "concept_name": None}, _nowhere
+                )
+                if item.id in names:
+                    found[item.id] = item
+            if len(found) == len(names):
+                break
         return found
+
+
+def _nowhere(criterion: int | None) -> None:
+    """The path of a criterion is not asked for."""

@@ -3,7 +3,6 @@ where the criteria and the registry's own age and sex fields contradict each oth
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import Any
 
 from harvest.model import Trial
 from kb.limits import Limit, TrialLine, load_trial_lines, short
+from kb.reader import TrialReader
 from kb.reviewed_limits import reviewed_limits
 from kb.store import Store
-from nlp.model import Fact, Unread, expression_from_json, leaves
+from nlp.model import Fact, Unread, expression_to_json, leaves
 
 _AGE_FIELD = re.compile(r"(\d+(?:\.\d+)?)\s*(year|month|week|day|hour|minute)s?", re.IGNORECASE)
 _YEARS = {
@@ -112,28 +112,12 @@ def show_version(store: Store, version_id: int) -> Shown:
         at.setdefault((limit.evidence.section, limit.evidence.criterion), []).append(limit)
     shown: list[ShownCriterion] = []
     depths: dict[int, int] = {}
-    for (
-        key,
-        parent,
-        section,
-        path,
-        heading,
-        population,
-        text,
-        start,
-        end,
-        expression,
-        coverage,
-    ) in store.connection.execute(
-        "SELECT k.id, k.parent_id, k.section, k.path, k.heading, k.population, l.text, k.start_char, k.end_char,"
-        " k.expression, k.coverage FROM criterion k JOIN line l ON l.id = k.line_id WHERE k.version_id = ?"
-        " ORDER BY k.ordinal",
-        (version_id,),
-    ):
-        depths[key] = depths.get(parent, -1) + 1
+    for key, parent, criterion in TrialReader(store.connection).criteria(version_id):
+        section, path, text, (start, end) = criterion.section, criterion.path, criterion.text, criterion.span
+        heading, population, coverage = criterion.heading, criterion.population, criterion.coverage
+        depths[key] = depths.get(parent, -1) + 1 if parent is not None else 0
         own = at.pop((section, path), [])
-        tree = json.loads(expression)
-        ends = list(leaves(expression_from_json(tree)))
+        ends = list(leaves(criterion.expression))
         shown.append(
             ShownCriterion(
                 section, path, depths[key], heading, population, text,
@@ -144,7 +128,7 @@ def show_version(store: Store, version_id: int) -> Shown:
                     Unreadable(trial.eligibility_text[slice(*leaf.span)], leaf.span, leaf.why)
                     for leaf in ends if isinstance(leaf, Unread)
                 ),
-                coverage, tree,
+                coverage, expression_to_json(criterion.expression),
             )
         )  # fmt: skip
     vocabulary = store.connection.execute("SELECT vocabulary FROM trial_version WHERE id = ?", (version_id,))

@@ -48,7 +48,7 @@ from kb.rows import PutResult
 from kb.writer import TrialWriter
 from nlp.model import Extraction
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of schema.sql, or of what is derived: an older file must be rebuilt."""
 
 KEPT_TABLES = ("review", "quality")
@@ -229,6 +229,8 @@ class Store:
             except BaseException:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
+                if self._writer is not None:
+                    self._writer.forget()
                 raise
         reach("database.after_commit")
 
@@ -240,11 +242,11 @@ class Store:
         """
         assert self._writer is not None, "bulk needs a store that is open for writing"
         with self.transaction():
-            self._writer.index_lines = False
+            self._writer.lines.index_lines = False
             try:
                 yield
             finally:
-                self._writer.index_lines = True
+                self._writer.lines.index_lines = True
             self.connection.execute("INSERT INTO line_fts(line_fts) VALUES ('rebuild')")
         self.connection.execute("PRAGMA optimize")
 

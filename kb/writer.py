@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from harvest.model import Trial
 from kb.eligible import Eligible, eligible_ranges
-from kb.lines import item_key, line_hash, name_key
+from kb.line_store import LineStore, occurrences
+from kb.lines import name_key
 from kb.moments import reach
-from kb.rows import NEWEST_FIRST, PLAIN, THRESHOLD_COLUMNS, PutResult, compact, flag, record_digest
-from kb.screen_index import index_version
+from kb.placing import standard_name
+from kb.rows import NEWEST_FIRST, PLAIN, PutResult, compact, flag, record_digest
 from kb.terms import encode, terms, trial_text
 from kb.topics import topics_of
-from nlp.model import Criterion, Extraction, Item, Qualifier, Unread, expression_to_json, leaves
+from nlp.model import Criterion, Extraction, Item
 
 SOURCE_PREFERENCE = ("ctgov",)
 """The registries whose word wins where several sources state one trial; the others follow by name."""
 
-_INSERT_THRESHOLD = f"INSERT INTO threshold({', '.join(THRESHOLD_COLUMNS)}) VALUES ({', '.join('?' * len(THRESHOLD_COLUMNS))})"
+USUAL_GAP = "\n* "
+"""What stands between two criteria in most texts of ClinicalTrials.gov; stored as NULL."""
 
 
 class TrialWriter:
@@ -28,13 +31,18 @@ class TrialWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.index_lines = True
+        self.lines = LineStore(connection)
         self._concepts: set[str] | None = None
         self._plausible: dict[str, tuple[float | None, float | None]] = {}
 
     def forget_concepts(self) -> None:
         """Read the stored concepts again at the next write."""
         self._concepts = None
+
+    def forget(self) -> None:
+        """After a rollback: what was remembered may never have been stored."""
+        self._concepts = None
+        self.lines.forget()
 
     def put(
         self,
@@ -68,18 +76,18 @@ class TrialWriter:
             trial_id, trial, extraction.vocabulary, record, fetched_at, data_timestamp, version_date
         )
         reach("database.after_version")
+        self.choose_current(trial.source_id)  # first, so that each criterion is written once
+        gaps = between_lines(trial.eligibility_text, extraction.criteria)
+        self._detail_row(version_id, trial, gaps)
         self._links(version_id, trial)
-        self._criteria(version_id, extraction)
-        index_version(self.connection, version_id, trial, extraction)
-        self.choose_current(trial.source_id)
+        before = gaps[0] if gaps else [None] * len(extraction.criteria)
+        self._criteria(version_id, trial, extraction, before)
         if row is not None:
             return "reread"
         return "changed" if known_trial else "new"
 
     def delete_version(self, version_id: int) -> None:
         """Remove a version and all that hangs on it."""
-        for table in ("threshold", "criterion"):
-            self.connection.execute(f"DELETE FROM {table} WHERE version_id = ?", (version_id,))
         self.connection.execute("DELETE FROM trial_version WHERE id = ?", (version_id,))
 
     def choose_current(self, source_id: str) -> None:
@@ -102,7 +110,7 @@ class TrialWriter:
                     "UPDATE trial_version SET current = ? WHERE id = ?", (wanted, version_id)
                 )
                 self.connection.execute(
-                    "UPDATE threshold SET current = ? WHERE version_id = ?", (wanted, version_id)
+                    "UPDATE trial_criterion SET current = ? WHERE version_id = ?", (wanted, version_id)
                 )
 
     # ------------------------------------------------------------------ rows
@@ -145,14 +153,6 @@ class TrialWriter:
         data_timestamp: str | None,
         version_date: str | None,
     ) -> int:
-        text = trial.eligibility_text
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        text_id = self._id_of(
-            "SELECT id FROM criteria_text WHERE sha256 = ?",
-            "INSERT INTO criteria_text(sha256, text) VALUES (?, ?)",
-            (sha256,),
-            (sha256, text),
-        )
         columns: dict[str, Any] = {name: getattr(trial, name) for name in PLAIN}
         columns |= {
             "trial_id": trial_id,
@@ -164,18 +164,26 @@ class TrialWriter:
             "vocabulary": vocabulary,
             "phases": compact(trial.phases),
             "healthy_volunteers": flag(trial.healthy_volunteers),
-            "countries": compact(trial.countries),
-            "arms": compact([asdict(arm) for arm in trial.arms]),
-            "unknown_tokens": compact(trial.unknown_tokens),
             "synthetic": int(trial.synthetic),
             "reconstruction": int(trial.reconstruction),
-            "criteria_text_id": text_id,
+            "criteria_sha256": hashlib.sha256(trial.eligibility_text.encode()).hexdigest(),
             "record": record,
         }
         return self._insert(
             f"INSERT INTO trial_version({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
             tuple(columns.values()),
         )
+
+    def _detail_row(self, version_id: int, trial: Trial, gaps: tuple[list[str | None], str] | None) -> None:
+        self.connection.execute(
+            "INSERT INTO trial_detail VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                version_id, trial.official_title, trial.brief_summary,
+                compact([asdict(arm) for arm in trial.arms]), compact(trial.countries),
+                compact(trial.unknown_tokens), gaps[1] if gaps else "",
+                None if gaps else trial.eligibility_text,
+            ),
+        )  # fmt: skip
 
     def _links(self, version_id: int, trial: Trial) -> None:
         self.connection.executemany(
@@ -251,60 +259,6 @@ class TrialWriter:
             "SELECT id FROM sponsor WHERE name = ?", "INSERT INTO sponsor(name) VALUES (?)", (name,), (name,)
         )
 
-    def line_id(self, text: str) -> int:
-        """The id of a line, stored and indexed where it is new."""
-        digest = line_hash(text)
-        row = self.connection.execute("SELECT id FROM line WHERE hash = ?", (digest,)).fetchone()
-        if row is not None:
-            return int(row[0])
-        line_id = self._insert("INSERT INTO line(hash, text) VALUES (?, ?)", (digest, text))
-        if self.index_lines:
-            self.connection.execute("INSERT INTO line_fts(rowid, text) VALUES (?, ?)", (line_id, text))
-        return line_id
-
-    def _criteria(self, version_id: int, extraction: Extraction) -> None:
-        ids: dict[tuple[str, str], int] = {}
-        by_place: dict[tuple[str, str], Criterion] = {}
-        for ordinal, criterion in enumerate(extraction.criteria):
-            place = (criterion.section, criterion.path)
-            unread = sum(isinstance(leaf, Unread) for leaf in leaves(criterion.expression))
-            ids[place] = self._insert(
-                "INSERT INTO criterion(version_id, ordinal, section, path, parent_id, heading, population, line_id,"
-                " start_char, end_char, expression, coverage, unread) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    version_id,
-                    ordinal,
-                    criterion.section,
-                    criterion.path,
-                    ids.get((criterion.section, criterion.parent)) if criterion.parent else None,
-                    criterion.heading,
-                    criterion.population,
-                    self.line_id(criterion.text),
-                    *criterion.span,
-                    compact(expression_to_json(criterion.expression)),
-                    criterion.coverage,
-                    unread,
-                ),
-            )
-            by_place[place] = criterion
-        self._check_concepts(extraction)
-        ranges = eligible_ranges(extraction, self._plausible)
-        self.connection.executemany(
-            _INSERT_THRESHOLD,
-            [
-                self._threshold_row(
-                    version_id,
-                    ordinal,
-                    item,
-                    ids.get((item.section, item.criterion)),
-                    item_key(item, by_place.get((item.section, item.criterion))),
-                )
-                + _eligible_values(ranges[item.id])
-                + (item.population or _population(by_place.get((item.section, item.criterion))),)
-                for ordinal, item in enumerate(extraction.items)
-            ],
-        )
-
     def _check_concepts(self, extraction: Extraction) -> None:
         """A concept that was read but not announced gets its row, so that no threshold is lost."""
         if self._concepts is None:
@@ -319,45 +273,66 @@ class TrialWriter:
                 )
                 self._concepts.add(item.concept)
 
-    @staticmethod
-    def _threshold_row(
-        version_id: int, ordinal: int, item: Item, criterion_id: int | None, key: str
-    ) -> tuple[Any, ...]:
-        window = item.window
-        return (
-            version_id, 0, ordinal, criterion_id, item.id, key, item.section, item.concept,
-            item.concept_text, *_span(item.concept_span), item.role, item.entity_type, item.kind,
-            item.comparator, item.low, item.high, flag(item.low_inclusive), flag(item.high_inclusive),
-            None if item.values is None else compact(item.values), item.unit, item.unit_text,
-            item.canonical_low, item.canonical_high, item.canonical_unit, item.relative_to,
-            item.value_text, *item.value_span, *_qualifier(item.condition), *_qualifier(item.exception),
-            item.population, None if window is None else compact(asdict(window)), item.rule,
-            compact(item.flags),
-        )  # fmt: skip
+    def _criteria(
+        self, version_id: int, trial: Trial, extraction: Extraction, before: Sequence[str | None]
+    ) -> None:
+        """Where each reading stands, and what follows from all of them for the version."""
+        self._check_concepts(extraction)
+        criteria, loose, entangled = occurrences(extraction)
+        ranges = eligible_ranges(extraction, self._plausible) if entangled else {}
+        current = int(
+            self.connection.execute(
+                "SELECT current FROM trial_version WHERE id = ?", (version_id,)
+            ).fetchone()[0]
+        )
+        ordinals: dict[tuple[str, str], int] = {}
+        rows: list[tuple[Any, ...]] = []
+        bounds: set[int] = set()
+        opened = 0 if criteria else 1
+        for ordinal, (one, first) in enumerate(criteria):
+            criterion = one.criterion
+            stored = self.lines.reading(one, self._plausible, ranges if ordinal in entangled else None)
+            opened += stored.open
+            bounds.update(stored.bounds)
+            parent = ordinals.get((criterion.section, criterion.parent)) if criterion.parent else None
+            ordinals[criterion.section, criterion.path] = ordinal
+            rows.append(
+                (version_id, ordinal, stored.id, current, criterion.path, parent, criterion.span[0], first,
+                 _names(one.items, first), before[ordinal])
+            )  # fmt: skip
+        if loose:
+            unplaced = {item.id: Eligible() for _, item in loose}
+            stored = self.lines.loose(
+                loose, unplaced | {name: ranges[name] for name in unplaced if name in ranges}
+            )
+            bounds.update(stored.bounds)
+            rows.append((version_id, -1, stored.id, current, "", None, 0, 0, _names(loose, 0), None))
+        registry = self.lines.registry(trial.minimum_age, trial.maximum_age, trial.sex)
+        if registry is not None:
+            rows.append((version_id, -2, registry.id, current, "", None, 0, 0, None, None))
+        self.connection.executemany("INSERT INTO trial_criterion VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self.connection.executemany(
+            "INSERT INTO trial_bound VALUES (?, ?)", [(version_id, threshold) for threshold in sorted(bounds)]
+        )
+        self.connection.execute("INSERT INTO screen_open VALUES (?, ?)", (version_id, opened))
 
 
-def _eligible_values(eligible: Eligible) -> tuple[Any, ...]:
-    return (
-        eligible.scale,
-        eligible.min_value,
-        flag(eligible.min_inclusive),
-        eligible.max_value,
-        flag(eligible.max_inclusive),
-        eligible.status,
-        int(eligible.turned),
-        eligible.alternative,
-        eligible.branch,
-        eligible.applies_if,
-    )
+def _names(items: Sequence[tuple[int, Item]], first: int) -> str | None:
+    """The ids of items that are not named by their ordinal."""
+    own = {number: item.id for number, item in items if item.id != standard_name(first + number)}
+    return compact(own) if own else None
 
 
-def _population(criterion: Criterion | None) -> str | None:
-    return None if criterion is None else criterion.population
-
-
-def _span(span: tuple[int, int] | None) -> tuple[int | None, int | None]:
-    return (None, None) if span is None else span
-
-
-def _qualifier(qualifier: Qualifier | None) -> tuple[str | None, int | None, int | None]:
-    return (None, None, None) if qualifier is None else (qualifier.text, *qualifier.span)
+def between_lines(text: str, criteria: Sequence[Criterion]) -> tuple[list[str | None], str] | None:
+    """The raw text as what stands before each criterion and what follows the last; None where the lines,
+    in their order, do not make it up."""
+    before: list[str | None] = []
+    done = 0
+    for criterion in criteria:
+        start, end = criterion.span
+        if start < done or text[start:end] != criterion.text:
+            return None
+        gap = text[done:start]
+        before.append(None if gap == USUAL_GAP else gap)
+        done = end
+    return before, text[done:]

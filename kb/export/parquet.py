@@ -26,16 +26,28 @@ _BELONGS = {
     "trial_version": f"id IN ({_VERSIONS})",
     "trial": f"id IN (SELECT trial_id FROM trial_version WHERE id IN ({_VERSIONS}))",
     "trial_alias": f"trial_id IN (SELECT trial_id FROM trial_version WHERE id IN ({_VERSIONS}))",
-    "criteria_text": f"id IN (SELECT criteria_text_id FROM trial_version WHERE id IN ({_VERSIONS}))",
     "line": f"id IN (SELECT line_id FROM criterion WHERE version_id IN ({_VERSIONS}))",
+    "line_reading": f"id IN (SELECT reading_id FROM trial_criterion WHERE version_id IN ({_VERSIONS}))",
+    **dict.fromkeys(
+        ("line_threshold", "screen_literal", "screen_fact"),
+        f"reading_id IN (SELECT reading_id FROM trial_criterion WHERE version_id IN ({_VERSIONS}))",
+    ),
     "condition": f"id IN (SELECT condition_id FROM trial_condition WHERE version_id IN ({_VERSIONS}))",
     "intervention": f"id IN (SELECT intervention_id FROM trial_intervention WHERE version_id IN ({_VERSIONS}))",
     "sponsor": f"id IN (SELECT sponsor_id FROM trial_sponsor WHERE version_id IN ({_VERSIONS}))",
 }
 
 
+VIEWS = ("criteria_text", "criterion", "threshold")
+"""Views that put a line's reading where it stands in a trial: what a reader of the files asks for."""
+
+
+_COMPUTED_TEXTS = frozenset({"path", "item_id", "alternative", "text"})
+
+
 def tables(store: Store) -> list[str]:
-    """The tables that hold data: not SQLite's own, and not the full-text index with its shadow tables."""
+    """The tables that hold data, and :data:`VIEWS`: not SQLite's own, and not the full-text index with its
+    shadow tables."""
     found = [
         row[0]
         for row in store.connection.execute(
@@ -49,13 +61,15 @@ def tables(store: Store) -> list[str]:
         )
     ]
     hidden = tuple(f"{name}_" for name in virtual)
-    return [name for name in found if name not in virtual and not name.startswith(("sqlite_", *hidden))]
+    held = [name for name in found if name not in virtual and not name.startswith(("sqlite_", *hidden))]
+    return sorted([*held, *VIEWS])
 
 
 def rows(store: Store, table: str, versions: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     """The rows of a table that belong to these versions, in the order of its key."""
     names = [row[1] for row in store.connection.execute(f'PRAGMA table_info("{table}")')]
-    keys = [row[1] for row in store.connection.execute(f'PRAGMA table_info("{table}")') if row[5]] or names
+    keys = [row[1] for row in store.connection.execute(f'PRAGMA table_info("{table}")') if row[5]]
+    keys = keys or [name for name in ("version_id", "ordinal") if name in names] or names
     where = _BELONGS.get(table) or (f"version_id IN ({_VERSIONS})" if "version_id" in names else "1 OR ?1")
     order = ", ".join(f'"{key}"' for key in keys)
     marks = "[" + ",".join(map(str, versions)) + "]"
@@ -143,6 +157,8 @@ def _columns(store: Store, table: str) -> list[tuple[str, str, str]]:
     """``(name, DuckDB type, SQLite type)`` of each column."""
     found = []
     for _, name, declared, *_ in store.connection.execute(f'PRAGMA table_info("{table}")'):
+        if not declared:  # a computed column of a view
+            declared = "TEXT" if name in _COMPUTED_TEXTS else "INTEGER"
         kind = re.match(r"[A-Z]*", declared.upper())
         sqlite_type = kind[0] if kind and kind[0] in _TYPES else "TEXT"
         found.append((name, _TYPES[sqlite_type], sqlite_type))

@@ -42,10 +42,10 @@ def test_every_table_row_for_row(db: Path, tmp_path: Path, context: Context) -> 
 def test_text_with_quotes_lines_and_null_marks_survives(db: Path, tmp_path: Path, context: Context) -> None:
     odd = 'a "quoted", text\nof two lines, \\N and ≥ 50 × 10⁹/L'
     with Store.open(db, "write") as store, store.transaction() as connection:
-        connection.execute("UPDATE trial_version SET title = ?, acronym = '', brief_summary = NULL", (odd,))
+        connection.execute("UPDATE trial_version SET title = ?, acronym = '', start_date = NULL", (odd,))
     folder = written(db, tmp_path / "out", context)
     rows = duckdb.connect().execute(
-        f"SELECT DISTINCT title, acronym, brief_summary FROM '{folder}/trial_version.parquet'"
+        f"SELECT DISTINCT title, acronym, start_date FROM '{folder}/trial_version.parquet'"
     ).fetchall()  # fmt: skip
     assert rows == [(odd, "", None)]
 

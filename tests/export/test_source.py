@@ -81,7 +81,7 @@ def test_a_review_is_applied_and_travels_with_the_trials_of_its_line(db: Path) -
         _, second, third = source.records(store, source.select(store, None))
         digest = line_hash(second.criteria[0].text)
         key = store.connection.execute(
-            "SELECT item_key FROM threshold h JOIN criterion k ON k.id = h.criterion_id JOIN line l ON l.id = k.line_id"
+            "SELECT item_key FROM threshold h JOIN line_reading r ON r.id = h.reading_id JOIN line l ON l.id = r.line_id"
             " WHERE l.hash = ?", (digest,),
         ).fetchone()[0]  # fmt: skip
         text = second.criteria[0].text

@@ -312,7 +312,7 @@ def test_doctor_finds_what_was_changed_behind_our_back(
     assert trialkb("doctor").code == 0
     with sqlite3.connect(db) as connection:
         connection.execute(
-            "UPDATE threshold SET high = 99 WHERE id = (SELECT max(id) FROM threshold WHERE high IS NOT NULL)"
+            "UPDATE line_threshold SET high = 99 WHERE id = (SELECT max(id) FROM line_threshold WHERE high IS NOT NULL)"
         )
     connection.close()
     result = trialkb("doctor")

@@ -126,7 +126,7 @@ def test_an_unknown_id_says_how_to_fetch_it(store: Store) -> None:
 def test_a_failing_put_leaves_no_trace(store: Store) -> None:
     made, extraction = platelets_trial()
     before = content_digest(store)
-    broken = replace(extraction, items=(extraction.items[0], replace(extraction.items[1], id=None)))  # type: ignore[arg-type]
+    broken = replace(extraction, items=(extraction.items[0], replace(extraction.items[1], rule=None)))  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
         store.put(made, broken)
     assert content_digest(store) == before
