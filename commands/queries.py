@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from commands.output import CommandError, Output, Provenance, Table, atomic_writ
 
 if TYPE_CHECKING:
     from kb.find import Found
+    from kb.limits import TrialLine
     from kb.store import Store
 
 cond_option = click.option(
@@ -106,9 +107,12 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
 
     with views.open_store(output, as_of) as store:
         findings = look(store, query, _units(), limit=limit)
+        provenance = _provenance(store, [one.trial for one in findings.found], as_of)
     table = _found_table(findings.found) if output.for_people else _found_rows(findings.found)
     shown = len(findings.found)
-    head = f"{findings.total} trials" + (f", the first {shown} shown" if shown < findings.total else "")
+    head = f"{findings.total} {'trial' if findings.total == 1 else 'trials'}" + (
+        f", the first {shown} shown" if shown < findings.total else ""
+    )
     data = {
         "query": query,
         "total": findings.total,
@@ -119,8 +123,7 @@ def find(query: str, limit: int, as_of: str | None, output: Output) -> None:
         ],
     }
     parts: tuple[Table | str, ...] = (head, table) if table.rows or not output.for_people else (head,)
-    lines = [one.trial for one in findings.found]
-    output.emit(data, *parts, provenance=views.provenance_of(lines, views.as_of_note(as_of)))
+    output.emit(data, *parts, provenance=provenance)
 
 
 def _found_table(found: Sequence[Found]) -> Table:
@@ -174,15 +177,14 @@ def search(
     with views.open_store(output, as_of) as store:
         versions = versions_of(store, cond, intr) if cond or intr else None
         hits = look(store, words, limit=limit, versions=versions)
+        provenance = _provenance(store, [hit.trial for hit in hits], as_of)
     rows = [(hit.trial.trial, hit.section, hit.path, " ".join(hit.marked.split())) for hit in hits]
     table = Table(["trial", "section", "criterion", "text"], rows, widths={"text": 80})
     parts: tuple[Table | str, ...] = (table,)
     if not rows and output.for_people:
         parts = ("No criterion holds these words.",)
     data = [asdict(hit) for hit in hits]
-    output.emit(
-        data, *parts, provenance=views.provenance_of((hit.trial for hit in hits), views.as_of_note(as_of))
-    )
+    output.emit(data, *parts, provenance=provenance)
 
 
 @click.command()
@@ -237,6 +239,13 @@ def _description(store: Store, name: str) -> tuple[list[dict[str, Any]], Table]:
     found = [asdict(one) for one in describe(store)]
     rows = [(one["name"], one["kind"], ", ".join(one["columns"]), one["meaning"]) for one in found]
     return found, Table(["name", "kind", "columns", "meaning"], rows)
+
+
+def _provenance(store: Store, lines: Sequence[TrialLine], as_of: str | None) -> Provenance:
+    """That of the trials of an answer; an answer without any rests on all that is stored."""
+    if lines:
+        return views.provenance_of(lines, views.as_of_note(as_of))
+    return replace(_stored_provenance(store), notes=views.as_of_note(as_of))
 
 
 def _stored_provenance(store: Store) -> Provenance:

@@ -5,7 +5,7 @@
     platelets min <= 50 10*9/L and lvef min >= 50 % and cond lupus and not csf_wbc
 
 - ``CONCEPT min|max OP NUMBER [UNIT | xULN]``: trials whose eligible range has such a lower or upper bound.
-  The number is converted to the concept's canonical unit; a multiple of ULN meets only multiples of ULN.
+  The unit is UCUM or as texts word it, in quotes where it has blanks. The number is converted to the concept's canonical unit; a multiple of ULN meets only multiples of ULN.
 - ``CONCEPT``: trials that put a requirement on it; ``CONCEPT positive|negative|...``: that demand this.
 - ``cond``, ``intr``, ``target``, ``modality``, ``sponsor``, ``status``, ``phase`` WORDS; ``text "WORDS"``
   looks in the criteria (full-text).
@@ -18,10 +18,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any, Protocol, runtime_checkable
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
@@ -151,6 +153,8 @@ def _invalid(query: str, error: UnexpectedInput) -> QueryInvalid:
         names = set()
     wanted = ", ".join(sorted({_EXPECTED[name] for name in names if name in _EXPECTED}))
     column = len(query.rstrip()) + 1 if at_end else max(int(error.column), 1)
+    if "SIDE" in names and re.match(r"[<>=≤≥\d]", query[column - 1 :]):
+        wanted = "min or max before the sign, as in: platelets min >= 50 10*9/L"
     what = "the query ends too early" if at_end else f"cannot read {query[column - 1 :][:20]!r}"
     return QueryInvalid(f"column {column}: {what}" + (f"; expected {wanted}" if wanted else ""), column)
 
@@ -273,14 +277,12 @@ class _Compiler:
             raise self._at(number, f"{name} needs a unit: {canonical}, another of its units, or xULN")
         if canonical is None:
             raise self._at(unit, f"{name} has no unit")
-        written = str(unit)
+        written = str(unit).strip('"')
         if written == canonical:
             return "absolute", value
-        converted = self.units.convert(value, written, canonical, concept)
+        converted = _converted(self.units, value, written, canonical, concept)
         if converted is None:
-            raise self._at(
-                unit, f"{written} cannot be converted to {canonical}, the unit of {name} (write UCUM)"
-            )
+            raise self._at(unit, f"{written} cannot be converted to {canonical}, the unit of {name}")
         return "absolute", converted
 
     def _concept(self, node: Node) -> str:
@@ -296,6 +298,27 @@ class _Compiler:
     def _at(self, node: Node | Token, message: str) -> QueryInvalid:
         column = node.column if isinstance(node, Token) else node.meta.column
         return QueryInvalid(f"column {column}: {message}", column)
+
+
+@runtime_checkable
+class _ReadsUnits(Protocol):
+    """A unit table that also reads units as people write them (:class:`nlp.units.UnitTable`)."""
+
+    def match(self, text: str, pos: int) -> Any:
+        """The unit at ``pos`` of a text: its ``ucum`` code, ``end`` and ``scale``; None where there is none."""
+
+
+def _converted(
+    units: UnitConverter, value: float, written: str, canonical: str, concept: str
+) -> float | None:
+    """The value in the canonical unit, of a UCUM code or of a unit as a text may word it ("years", "G/L")."""
+    converted = units.convert(value, written, canonical, concept)
+    if converted is not None or not isinstance(units, _ReadsUnits):
+        return converted
+    read = units.match(written, 0)
+    if read is None or read.ucum is None or read.end != len(written):
+        return None
+    return units.convert(value * read.scale, read.ucum, canonical, concept)
 
 
 def _trees(node: Node) -> Sequence[Node]:

@@ -209,6 +209,16 @@ def test_every_question_can_be_asked_of_a_past_day(
     assert then != now
 
 
+@pytest.mark.parametrize("words", [("find", "platelets min > 9000 10*9/L"), ("search", "nowhere")])
+def test_an_answer_without_a_trial_has_a_source_too(
+    capsys: pytest.CaptureFixture[str], db: Path, words: tuple[str, ...]
+) -> None:
+    code, out, _ = run(capsys, db, *words)
+    assert code == 0
+    assert "Source: " in out
+    assert "2026-06-01" in out
+
+
 def test_sql_describes_what_can_be_asked(capsys: pytest.CaptureFixture[str], db: Path) -> None:
     _, out, _ = run(capsys, db, "sql", "--describe")
     assert "threshold_view" in out

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,3 +126,34 @@ def test_as_of_finds_in_the_past(some: Store) -> None:
 def test_and_binds_closer_than_or() -> None:
     tree = parse("alt or plt and anc")
     assert tree.data == "either"
+
+
+class ReadsUnits(Units):
+    """Also reads one unit as people write it."""
+
+    def match(self, text: str, pos: int) -> SimpleNamespace | None:
+        known = {"per microliter": ("/uL", 1.0), "thousand/uL": ("/uL", 1000.0)}
+        return (
+            SimpleNamespace(ucum=known[text][0], end=len(text), scale=known[text][1])
+            if text in known
+            else None
+        )
+
+
+@pytest.mark.parametrize("bound", ['50000 "per microliter"', "50 thousand/uL", "50 10*9/L"])
+def test_units_may_be_worded(some: Store, bound: str) -> None:
+    found = find(some, f"platelets min <= {bound} and cond lupus", ReadsUnits()).found
+    assert [one.trial.trial for one in found] == ["NCT99000001"]
+
+
+def test_a_unit_that_nobody_knows_is_told(some: Store) -> None:
+    with pytest.raises(QueryInvalid, match="column 21: parsecs cannot be converted"):
+        find(some, "platelets min <= 50 parsecs", ReadsUnits())
+
+
+@pytest.mark.parametrize(
+    "query", ["platelets mn <= 50 10*9/L", "platelets <= 50", "platelets between 50 and 100"]
+)
+def test_a_missing_side_is_named(query: str) -> None:
+    with pytest.raises(QueryInvalid, match="min or max before the sign"):
+        parse(query)
