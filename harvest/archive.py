@@ -10,6 +10,7 @@ it are stored together or not at all.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 import zlib
@@ -409,8 +410,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             raise ArchiveLocked(f"{path}: another process is writing it; wait for it to end") from error
         if "readonly" in text or "read-only" in text:
             raise ArchiveUnwritable(f"{path}: read-only; nothing was stored") from error
-        if "full" in text:
-            raise ArchiveUnwritable(f"{path}: no space left; nothing of this step was stored") from error
+        if "full" in text or "disk I/O" in text:
+            raise ArchiveUnwritable(
+                f"{path}: the disk is full or fails ({text}); nothing of this step was stored, free space and run again"
+            ) from error
         raise ArchiveError(f"{path}: {text}") from error
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
@@ -418,3 +421,7 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         raise ArchiveError(f"{path}: {error}") from error
     except PermissionError as error:
         raise ArchiveUnwritable(f"{path}: no permission to write there") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
+            raise
+        raise ArchiveUnwritable(f"{path}: {error.strerror}; free space and run again") from error

@@ -34,7 +34,8 @@ def run_lock(archive: Path, task: str) -> Iterator[None]:
             raise ArchiveLocked(f"{archive}: {_holder(holder_path)}; wait for it to end") from error
     try:
         note = {"pid": os.getpid(), "host": socket.gethostname(), "task": task, "since": utc_now()}
-        holder_path.write_text(json.dumps(note), "utf-8")
+        with sqlite_errors(archive):
+            holder_path.write_text(json.dumps(note), "utf-8")
         yield
     finally:
         with suppress(OSError):

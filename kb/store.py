@@ -88,9 +88,10 @@ def translated(path: Path) -> Iterator[None]:
             raise StoreReadOnly(
                 f"{path} cannot be written ({text}): check the rights of file and folder"
             ) from error
-        if "full" in text:
+        if "full" in text or "disk I/O" in text:
+            # A disk without space for the log of a file that is only read shows itself as an I/O error.
             raise StoreReadOnly(
-                f"{path} cannot be written: the disk is full; free space and run again"
+                f"{path} cannot be used: the disk is full or fails ({text}); free space and run again"
             ) from error
         if "locked" in text or "busy" in text:
             raise StoreLocked(

@@ -186,7 +186,7 @@ def test_a_full_disk_is_one_clear_error_and_changes_nothing(archive: Archive) ->
             for number in range(2, 200):
                 archive.put(prepare(sample(number), where="test"), run=1, origin="search")
 
-    with pytest.raises(ArchiveUnwritable, match="no space left"):
+    with pytest.raises(ArchiveUnwritable, match="disk is full"):
         a_page_too_many()
     assert state_of(archive) == before
 
