@@ -122,7 +122,8 @@ def parse(raw: str, section: str) -> list[Node]:
     for block in split(raw, section):
         if block.section not in taken:
             taken[block.section] = Paths()
-        nodes.extend(_block(raw, block, taken[block.section]))
+        found = _block(raw, block, taken[block.section])
+        nodes.extend([node._replace(kind="note") for node in found] if block.aside else found)
     return nodes
 
 

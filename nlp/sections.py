@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
+from nlp.headings import Side
+from nlp.headings import heading as short_heading
 from nlp.markers import LINE, ODD_BREAK, WS, Entry, read_line
 from nlp.model import Section, Span
 from nlp.populations import everyone, population, titles
 from nlp.populations import heading as population_of_line
 
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-Side = Literal["inclusion", "exclusion", "both"]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of raw text under one section heading. ``heading`` is that heading's raw span."""
+    """A stretch of raw text under one section heading. ``heading`` is that heading's raw span; ``aside``:
+    it sets no condition of entry ("Withdrawal criteria")."""
 
     section: Section
     population: str | None
     start: int
     end: int
     heading: Span | None
+    aside: bool = False
 
 
 _SIDES = r"(?:non-?\s?)?inclusion(?:ary)?|exclusion(?:ary)?|eligibility|enroll?ment|entry|selection"
@@ -180,6 +182,21 @@ def _sentence_heading(raw: str, entry: Entry, now: Section) -> _Found | None:
     return _Found(side, "", entry.start, entry.end)
 
 
+def _short(raw: str, entry: Entry) -> _Found | None:
+    """ "Key Exclusion:", "Withdrawal criteria": a heading in other words."""
+    end = entry.end
+    while end > entry.start and raw[end - 1] in "*_ ":
+        end -= 1
+    start = entry.start
+    while start < end and raw[start] in "*_":
+        start += 1
+    found = short_heading(raw[start:end], bool(entry.bullet or entry.enum))
+    if found is None:
+        return None
+    side, words, length = found
+    return _Found(side, words, entry.start, entry.end if start + length >= end else start + length)
+
+
 def _inline(raw: str, entry: Entry, start: int) -> list[_Found]:
     """Headings in the middle of a line: "... relationship Exclusion Criteria:- ..."."""
     out = []
@@ -213,12 +230,14 @@ def find(raw: str, now: Section) -> list[_Found]:
         head = _criteria_heading(raw, entry)
         if head is None and raw[entry.end - 1] in ":：":
             head = _sentence_heading(raw, entry, side)
+        if head is None and (short := _short(raw, entry)) is not None:
+            head = short
         if head:
             found.append(head)
-            side = side if head.side == "both" else head.side
+            side = head.side if head.side in ("inclusion", "exclusion") else side
         for one in _inline(raw, entry, head.end if head else entry.start):
             found.append(one)
-            side = one.side if one.side != "both" else side
+            side = one.side if one.side in ("inclusion", "exclusion") else side
     return found
 
 
@@ -229,7 +248,8 @@ def _candidate_lines(raw: str) -> list[Span]:
         low = "".join(lower if len(lower := char.lower()) == 1 else char for char in raw)
     odd: bool | None = None
     spans: dict[int, int] = {}
-    for word in ("criteri", "eligib", "exclu", "enrol"):
+    words = ("criteri", "eligib", "exclu", "enrol", "inclu")
+    for word in words if raw.isascii() else (*words, "标准"):
         floor = 0
         at = low.find(word)
         if at >= 0 and odd is None:
@@ -240,7 +260,8 @@ def _candidate_lines(raw: str) -> list[Span]:
             start = raw.rfind("\n", floor, at) + 1 or floor
             if odd:
                 start = max(start, *(raw.rfind(mark, start, at) + 1 for mark in _BREAKS))
-            if word == "criteri" or end - start <= 400:
+            apt = word != "inclu" or low.startswith("sion", at + 5) or low.startswith("tion", at + 5)
+            if word == "criteri" or (apt and end - start <= 400):
                 spans[start] = end
             floor = end
             at = low.find(word, end)
@@ -261,19 +282,21 @@ def split(raw: str, section: str) -> list[Block]:
     heading: Span | None = None
     who: str | None = None
     outer: str | None = None
+    aside = False
     for found in find(raw, now):
         at = found.start
         if (title := _title_before(raw, start, found, not blocks and heading is None)) is not None:
             at, outer = title
         if at > start or heading is not None:
-            blocks.append(Block(now, who, start, at, heading))
-        if section != "unknown" and found.side != "both":
+            blocks.append(Block(now, who, start, at, heading, aside))
+        if section != "unknown" and found.side in ("inclusion", "exclusion"):
             now = found.side
+        aside = found.side == "aside"
         heading = (at, found.end)
         who = population(found.words) or (None if everyone(found.words) else outer)
         start = found.end
     if start < len(raw) or heading is not None:
-        blocks.append(Block(now, who, start, len(raw), heading))
+        blocks.append(Block(now, who, start, len(raw), heading, aside))
     return blocks
 
 
