@@ -8,7 +8,6 @@ from nlp.linking import Link
 from nlp.reading import Reading
 from nlp.values import TIME_UNITS, Value, bounded
 
-
 _PART_OF = re.compile(r"\s*(?:\(?or more\)?\s*)?\)?\s*of\b", re.I)
 
 

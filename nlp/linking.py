@@ -165,7 +165,7 @@ class Linker:
                     return None
                 at -= 1  # "prednisone, if taken: <= 20 mg/day"
             at -= 1
-        if at > floor and codes[at] == "q" and codes[at + 1] in "&|," and codes[at - 1] in "k)":
+        if at > floor and codes[at] == "q" and codes[at + 1] in "&|,(" and codes[at - 1] in "k)":
             at -= 1  # "HBsAg positive and < 1500 IU/mL"
         if at < floor:
             return None

@@ -105,9 +105,9 @@ class _Reading(AgeReading, TimeReading, CountReading):
         link = self.linker.left(value, floor)
         if not value.explicit:
             return self._bare(value, link, floor, ceiling)
-        if value.values and link is not None and link.concept is not None:
-            if self.vocabulary.concepts[link.concept].kind == "qualitative":
-                return False  # "HIV 1/2": the types of a virus
+        known = self.vocabulary.concepts.get(link.concept or "") if link is not None else None
+        if value.values and known is not None and known.kind == "qualitative":
+            return False  # "HIV 1/2": the types of a virus
         if link is None or (link.concept is None and link.lexeme < 0):
             counted = self._counted(value, link, ceiling)
             if counted is not None:
