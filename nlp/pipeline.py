@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nlp import criteria, lexicon, vocab
+from nlp import criteria, lexicon, vocab, windows
 from nlp.alternatives import LONE
 from nlp.draft import Draft
 from nlp.expressions import Reading, combine, express, list_logic
@@ -86,11 +86,10 @@ class Extractor:
         lexemes = self.finder.find(folded)
         found = self.thresholds.read(lexemes)
         results = self.results.read(lexemes, found)
-        return (
-            sorted(found + results, key=lambda draft: (draft.value_start, draft.concept_start))
-            if results
-            else found
-        )
+        if results:
+            found = sorted(found + results, key=lambda draft: (draft.value_start, draft.concept_start))
+        windows.attach(folded, found)
+        return found
 
     def stream(self, rows: Iterable[tuple[str, str]]) -> Iterator[Extraction]:
         """``(text, section)`` rows in, their extractions out, in order; memory stays flat."""
