@@ -102,6 +102,10 @@ _TOPIC = re.compile(
     re.IGNORECASE,
 )
 _DEMAND = re.compile(r"[<>≤≥≦≧=]|\d\s?(?:%|mg|g/|mm|×|x )|\bnegative\b|\bpositive\b", re.IGNORECASE)
+_GROUP_OF_PATIENTS = re.compile(
+    r"(?:patients?|participants?|subjects?|individuals|people|adults|volunteers) (?:with|without|on|receiving) (?!any\b|one\b|the following)[^:：;.<>≤≥=]{2,60}[:：]?",
+    re.IGNORECASE,
+)
 _NOTE = re.compile(
     r"(?:note\s*[:：]?\s*)?(?:(?:other|further|additional|all|more|various|\d+)\s+)?(?:protocol[- ](?:defined|specified)\s+)?"
     r"(?:in|ex)clusion\s?(?:/\s?(?:in|ex)clusion)?\s+criteria\s+(?:may\s+|could\s+|will\s+|must\s+)?(?:appl(?:y|ied)|be\s|are\s+(?:listed|specified)|according)"
@@ -144,6 +148,7 @@ def _run_on(raw: str, lines: list[Entry], spots: list[int], dashes: bool) -> lis
     """The lines, cut at run-on items; ``spots`` are where one could start, ``dashes`` looks everywhere."""
     entries: list[Entry] = []
     numbers: Numbers = []
+    known = {(entry.enum.style, entry.enum.value) for entry in lines if entry.enum}
     spot = 0
     for index, entry in enumerate(lines):
         while spot < len(spots) and spots[spot] < entry.start:
@@ -151,7 +156,7 @@ def _run_on(raw: str, lines: list[Entry], spots: list[int], dashes: bool) -> lis
         parts = [entry]
         if dashes or (spot < len(spots) and spots[spot] < entry.end):
             after = lines[index + 1] if index + 1 < len(lines) else None
-            parts = split_entry(raw, entry, numbers, after, dashes)
+            parts = split_entry(raw, entry, numbers, after, dashes, known)
         for part in parts:
             if part.enum is not None:
                 advance(numbers, part.enum.style, part.enum.value)
@@ -233,6 +238,9 @@ def _tree(block: Block, entries: list[Entry], texts: list[str], taken: Paths) ->
         _kind(text, bool(below), colon, outline.rank(i) if below else 0)
         for i, (text, below, colon) in enumerate(zip(texts, children, colons, strict=True))
     ]
+    groups = _group_titles(entries, texts, parents, children)
+    for index in groups:
+        kinds[index] = "heading"
     for index in (*idle, *unsure):
         kinds[index] = "note" if index in idle else "criterion"
     paths = taken.assign(entries, children, [i for i in order if parents[i] < 0], block.population)
@@ -245,7 +253,9 @@ def _tree(block: Block, entries: list[Entry], texts: list[str], taken: Paths) ->
         if above is not None:
             heading = texts[parent] if colons[parent] or kinds[parent] == "heading" else above.heading
             who = above.population
-        own = population_of_heading(text) if children[index] else None
+        own = None
+        if children[index]:
+            own = groups.get(index) or population_of_heading(text)
         nodes[index] = Node(
             path=paths[index],
             section=block.section,
@@ -261,6 +271,23 @@ def _tree(block: Block, entries: list[Entry], texts: list[str], taken: Paths) ->
             kind=kinds[index],
         )
     return list(nodes.values())
+
+
+def _group_titles(
+    entries: list[Entry], texts: list[str], parents: list[int], children: list[list[int]]
+) -> dict[int, str]:
+    """The lines "Patients with lupus" that head the part about one group beside "Healthy volunteers"."""
+    beside = {parents[i] for i, below in enumerate(children) if below and titles(texts[i])}
+    return {
+        i: text.strip(" :：")
+        for i, (entry, text) in enumerate(zip(entries, texts, strict=True))
+        if children[i]
+        and parents[i] in beside
+        and not entry.bullet
+        and entry.enum is None
+        and _GROUP_OF_PATIENTS.fullmatch(text)
+        and not titles(text)
+    }
 
 
 def _logic(text: str, section: Section, below: list[str]) -> str | None:

@@ -50,16 +50,19 @@ def hints(raw: str, start: int, end: int) -> list[int]:
 
 
 def split_entry(
-    raw: str, entry: Entry, numbers: Numbers, after: Entry | None, dashes: bool = False
+    raw: str, entry: Entry, numbers: Numbers, after: Entry | None, dashes: bool, known: set[tuple[str, int]]
 ) -> list[Entry]:
     """The entry, cut where a list runs on inside it.
 
-    ``numbers`` are the numberings of the block that may go on here, ``after`` the next line's entry; ``dashes``: cut at "older- Males" too.
+    ``numbers`` are the numberings of the block that may go on here, ``after`` the next line's entry; ``dashes``: cut at "older- Males" too;
+    ``known``: the numbers that stand before a line of the block.
     """
     cuts: list[Cut] = []
     marks = _marks(raw, entry)
     if marks:
-        cuts = [(start, end, enum, "") for start, end, enum in _cuts(raw, entry, marks, numbers, after)]
+        cuts = [
+            (start, end, enum, "") for start, end, enum in _cuts(raw, entry, marks, numbers, after, known)
+        ]
     cuts.extend((m.start(), m.end(), None, m[0][0]) for m in _GLYPH.finditer(raw, entry.start, entry.end))
     if dashes:
         cuts.extend(
@@ -107,7 +110,14 @@ def advance(numbers: Numbers, style: str, value: int) -> None:
         del numbers[0]
 
 
-def _cuts(raw: str, entry: Entry, marks: list[Mark], numbers: Numbers, after: Entry | None) -> list[Mark]:
+def _cuts(
+    raw: str,
+    entry: Entry,
+    marks: list[Mark],
+    numbers: Numbers,
+    after: Entry | None,
+    known: set[tuple[str, int]],
+) -> list[Mark]:
     stack = list(numbers)
     if entry.enum:
         advance(stack, entry.enum.style, entry.enum.value)
@@ -124,6 +134,10 @@ def _cuts(raw: str, entry: Entry, marks: list[Mark], numbers: Numbers, after: En
                 own = depth == len(stack) - 1
                 item = raw[end].isupper() or style[0] == "("
                 bare = own and item and (chained or _goes_on(marks, number, style, value + 1, upcoming))
+                # no line has this number, but one has the next; or its own list begins below it
+                skipped = (style, value) not in known and (style, value + 1) in known
+                heads = upcoming == (style, 1) and number == len(marks) - 1 and raw[entry.end - 1] in ":："
+                bare = bare or (own and item and (skipped or heads))
                 if not (
                     strong
                     or bare

@@ -246,6 +246,8 @@ def test_items_that_end_in_or_are_a_list() -> None:
         ("Shown by: i) CT; ii) MRI; and iii) scale", ["1", "1.i", "1.ii", "1.iii"]),
         ("7. Organs: 1) heart; 2) liver; 8. Women", ["7", "7.1", "7.2", "8"]),
         ("Criteria met: • fever • cough", ["1", "1.1", "1.2"]),
+        ("1. Adult 2. Consent given\n3. Male", ["1", "2", "3"]),
+        ("1. Adult 2. Leukaemia, either:\n1. Acute\n2. Chronic", ["1", "2", "2.1", "2.2"]),
     ],
 )
 def test_run_on_items_are_cut(raw: str, cut: list[str]) -> None:

@@ -124,6 +124,19 @@ def test_age_groups_end_each_other() -> None:
     ]
 
 
+def test_patients_with_a_disease_beside_healthy_participants_are_a_group() -> None:
+    raw = "Patients with disc disease\n\n* Adult\n* Consent\n\nHealthy participants\n\n* Adult\n"
+    nodes = parse(raw, "exclusion")
+    assert [(node.kind, node.population) for node in nodes] == [
+        ("heading", "Patients with disc disease"),
+        ("criterion", "Patients with disc disease"),
+        ("criterion", "Patients with disc disease"),
+        ("heading", "Healthy volunteers"),
+        ("criterion", "Healthy volunteers"),
+    ]
+    assert parse("Patients with disc disease\n\n* Adult\n* Consent\n", "exclusion")[0].kind == "criterion"
+
+
 def test_a_title_above_the_sections_reaches_them_until_the_next() -> None:
     raw = (
         "Cohort 1\n\nInclusion Criteria:\n\n1. A\n\nExclusion Criteria:\n\n1. B\n\n"
