@@ -28,6 +28,9 @@ def _json(difference: Difference) -> dict[str, Any]:
     }
 
 
+_BY_WORDS = (
+    "Chosen among the stored trials by their words; --subject takes those that the registry itself returned."
+)
 _CHANGE_COLUMNS = ("trial", "from", "to", "section", "change", "direction", "cause")
 
 
@@ -164,7 +167,8 @@ def changes(
         (table,) if rows or not output.for_people else (f"Nothing changed since {since}.",)
     )
     told = [lines[one.version_id] for one in found]
-    output.emit(data, *parts, provenance=views.provenance_of(told, _unknown_note(unknown)))
+    notes = (*_unknown_note(unknown), *((_BY_WORDS,) if cond or intr else ()))
+    output.emit(data, *parts, provenance=views.provenance_of(told, notes))
     if rows:
         raise SystemExit(EXIT_CHANGES)
 

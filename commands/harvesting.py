@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from harvest.archive import Archive
 from harvest.http import Client, Politeness
 from harvest.refresh import Report, refresh_query
 from harvest.refresh_ids import refresh_ids
-from harvest.run_lock import run_lock
+from harvest.run_lock import is_held, run_lock
 from harvest.sources import clinconnect, ctgov
 from harvest.sources.base import Query
 from harvest.sources.ctgov_record import utc_now
@@ -331,6 +332,9 @@ def runs(limit: int, output: Output) -> None:
     """
     with Archive.open(output.archive) as archive:
         listed = run_log.runs(archive, limit)
+    if any(run.state == "running" for run in listed) and not is_held(output.archive):
+        # A process that was killed cannot say so; the next run of the same task goes on there.
+        listed = [replace(run, state="cut off") if run.state == "running" else run for run in listed]
     rows = [
         [
             run.id, run.kind, run.task(), run.started_at, run.state, run.data_after or "", run.requests,

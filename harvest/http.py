@@ -51,7 +51,12 @@ ERROR_BODY_BYTES = 4096
 
 def user_agent(contact: str | None = None) -> str:
     """``trialkb/1.2.3 (contact)``: product, version, and the operator's mail or URL where given; never the
-    name of a browser. The project has no page of its own that could be named."""
+    name of a browser. The project has no page of its own that could be named.
+
+    Raises BadInput for a contact that fits into no header.
+    """
+    if contact is not None and not (contact.isascii() and contact.isprintable()):
+        raise BadInput(f"--contact {contact!r}: plain ASCII letters on one line, a mail address or a URL")
     try:
         product = f"trialkb/{version('trialkb')}"
     except PackageNotFoundError:

@@ -43,6 +43,21 @@ def run_lock(archive: Path, task: str) -> Iterator[None]:
         lock.release()
 
 
+def is_held(archive: Path) -> bool:
+    """Whether a run goes on at this archive now; False also where that cannot be found out (read-only)."""
+    lock = FileLock(archive.with_name(archive.name + ".lock"))
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
 def _holder(path: Path) -> str:
     try:
         note = json.loads(path.read_text("utf-8"))

@@ -50,7 +50,11 @@ def prepare(
     removed = () if keep_contacts else redact_people(record)
     try:
         body, version, rest = canonical_record(record)
-        if not keep_contacts and b"@" in body and (mail := redact_mail(record)):
+        if keep_contacts:
+            # People are no part of the version, kept or not: with them it is another content of the same one.
+            with_people, version = version, version_without_people(body)
+            rest = rest if version == with_people else sha256(f"{rest} {with_people}".encode())
+        elif b"@" in body and (mail := redact_mail(record)):
             removed = tuple(sorted({*removed, *mail}))
             body, version, rest = canonical_record(record)
     except UnexpectedShape as error:
@@ -76,6 +80,15 @@ def prepare(
     return Prepared(raw, version, rest, updated, aliases, partial(trial_of, record, version, where))
 
 
+def version_without_people(body: bytes) -> str:
+    """The version of a record whose people were kept: that of the same record without them."""
+    record = decode(body, "a stored record")
+    redact_people(record)
+    if b"@" in body:
+        redact_mail(record)
+    return canonical_record(record)[1]
+
+
 def _as_it_came(record: Json) -> bytes:
     """The JSON of a record that has no canonical form; empty where it is too deep even for that."""
     try:
@@ -90,7 +103,8 @@ def parse(raw: RawRecord) -> Trial:
     record = decode(raw.body, where)
     if not isinstance(record, dict):
         raise UnexpectedShape(f"{where}: not a ClinicalTrials.gov v2 record", raw.body, raw.url)
-    _, version, _ = canonical_record(record)
+    # Where something was removed, nothing is left to remove.
+    version = canonical_record(record)[1] if raw.redacted else version_without_people(raw.body)
     return trial_of(record, version, where)
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harvest import run_log
+from harvest.archive import Archive
 from harvest.local_registry import LocalRegistry
 from harvest.registry_faults import Fault
+from harvest.run_lock import run_lock
 from tests.harvest.command_line import Command, be_impatient, serve
 from tests.harvest.sample_records import SWIFT, holdings, sample, sample_id
 
@@ -43,6 +46,18 @@ def test_runs_say_what_each_was_asked_for(trialkb: Command, server: LocalRegistr
     out = trialkb("runs").out
     for told in ("cond=lupus", "status=COMPLETED", "NCT99000001", "one.json", "the whole"):
         assert told in out
+
+
+def test_a_run_that_was_cut_off_is_not_said_to_be_running(
+    trialkb: Command, server: LocalRegistry, db: Path
+) -> None:
+    trialkb("refresh", "NCT99000001")
+    path = db.with_name("kb.archive.sqlite")
+    with Archive.open(path, write=True) as archive:
+        run_log.begin(archive, "refresh", "ctgov", "a task", {}, "2026-03-02T09:00:00Z", None)
+    assert "cut off" in trialkb("runs").out
+    with run_lock(path, "refresh"):
+        assert "running" in trialkb("runs").out
 
 
 def test_a_search_without_a_trial_says_so(trialkb: Command, server: LocalRegistry) -> None:

@@ -10,13 +10,16 @@ from email.utils import formatdate
 import pytest
 import requests
 
+from harvest.archive import Archive
 from harvest.errors import (
+    BadInput,
     Blocked,
     BrokenAnswer,
     ForeignRedirect,
     HarvestError,
     QueryRejected,
     RecordNotFound,
+    RegistryError,
     ResponseTooLarge,
     RobotsDisallow,
     ServerFailed,
@@ -24,6 +27,7 @@ from harvest.errors import (
 )
 from harvest.http import Client, Politeness, user_agent
 from harvest.local_registry import LocalRegistry, Registry, Reply
+from harvest.refresh import refresh_query
 from harvest.registry_faults import Fault, FaultPlan
 from harvest.sources.base import Query
 from harvest.sources.ctgov import ClinicalTrialsGov
@@ -260,6 +264,22 @@ def test_the_client_says_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert agent == "trialkb/1.2.3 (mailto:ops@example.org)"
     with Client(("http://127.0.0.1",), Politeness(contact="mailto:ops@example.org")) as client:
         assert client._session.headers["User-Agent"] == agent
+
+
+@pytest.mark.parametrize("contact", ["a@b.org\r\nX-Evil: 1", "李@example.org", "\x00"])
+def test_a_contact_that_fits_no_header_is_refused(contact: str) -> None:
+    with pytest.raises(BadInput, match="ASCII"):
+        user_agent(contact)
+
+
+def test_501_is_final_and_says_so(archive: Archive) -> None:
+    fault = Fault("status", path="/studies", status=501, body="Not Implemented", times=9)
+    with (
+        running(holdings(sample(1)), fault) as (source, _, pauses),
+        pytest.raises(RegistryError, match="unexpected status 501 Not Implemented"),
+    ):
+        refresh_query(archive, source, Query(cond="lupus"))
+    assert (fault.struck, pauses) == (1, [])
 
 
 def test_the_client_never_calls_itself_a_browser() -> None:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 
+from harvest.archive import Archive
 from harvest.canonical import canonical_record, decode
 from harvest.redact import redact
-from harvest.sources.ctgov_record import prepare
+from harvest.sources.ctgov_record import parse, prepare
 from tests.harvest.sample_records import sample, with_contacts
 
 PEOPLE = ("Ada Example", "Bo Example", "Cy Example", "Professor", "555-0100", "ada@example.org")
@@ -54,6 +55,21 @@ def test_contacts_stay_where_the_user_asked_for_them() -> None:
     prepared = prepare(with_contacts(sample(1)), where="test", keep_contacts=True)
     assert b"Ada Example" in prepared.raw.body
     assert prepared.raw.redacted == ()
+
+
+def test_the_version_is_the_same_with_people_and_without(archive: Archive) -> None:
+    without = prepare(with_contacts(sample(1)), where="test")
+    kept = prepare(with_contacts(sample(1)), where="test", keep_contacts=True)
+    later = prepare(with_contacts(sample(1, holder="2026-03-09")), where="test", keep_contacts=True)
+    assert kept.version == without.version == kept.trial.version
+    assert parse(kept.raw).version == kept.version
+    assert (kept.rest != without.rest, kept.rest == later.rest) == (True, True)
+    with archive.transaction():
+        archive.connection.execute(
+            "INSERT INTO run (kind, source, key, started_at, state) VALUES ('import', 'x', 'x', 'x', 'running')"
+        )
+        outcomes = [archive.put(each, run=1, origin="search") for each in (without, kept, later)]
+    assert outcomes == ["new", "drifted", "unchanged"]
 
 
 def test_a_mail_address_is_removed_however_it_is_written() -> None:
