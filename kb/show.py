@@ -1,5 +1,5 @@
 """One trial as it was read: the criteria tree, thresholds marked in the text, what was not read, and
-where the criteria and the registry's own age and sex fields contradict each other."""
+where the criteria and the registry's own fields (ages, sex, healthy volunteers) contradict each other."""
 
 from __future__ import annotations
 
@@ -26,15 +26,32 @@ _YEARS = {
 }
 
 _ONE_SEX = re.compile(
-    r"(?:adult |eligible )?(females?|women|woman|males?|men|man)\b(?! (?:or|and)\b|/|,| partners?\b)"
-    r"(?!.*\b(?:or|and)\s+(?:fe)?(?:males?|men|women)\b)",
+    r"(?:adult |eligible )?(females?|women|woman|males?|men|man)\b(?! (?:or|and)\b|/|,| partners?\b)",
     re.IGNORECASE,
 )
 """A line that begins with one sex and does not name the other beside it."""
 _ABOUT_PREGNANCY = re.compile(
-    r"child-?bearing|pregnan|contracepti|lactat|breast-?feed|fertil|sexual", re.IGNORECASE
+    r"child-?bearing|pregnan|contracepti|birth control|menopaus|lactat|breast-?feed|fertil|sexual",
+    re.IGNORECASE,
 )
 """Such lines put a demand on one sex; they do not restrict the trial to it."""
+
+_FEMALE, _MALE = (
+    re.compile(r"femal|wom[ae]n", re.IGNORECASE),
+    re.compile(r"\b(?:males?|m[ae]n)\b|(?<!fe)male", re.IGNORECASE),
+)
+_SEX_OUT = re.compile(
+    r"(?:all |any )?(females?|women|woman|males?|men|man)(?: (?:sex|gender|patients?|subjects?|participants?))?\W*",
+    re.IGNORECASE,
+)
+"""A line of the exclusion that is nothing but one sex."""
+_HEALTHY = re.compile(
+    r"\W*(?:(?:adult|male|female|young|elderly|clinically|normal|aged?|and|or|for|(?:group|cohort|part|arm) \w{1,2})[\s:,]+){0,3}"
+    r"healthy\s+(?:[\w-]+\s+){0,3}(?:volunteers?|subjects?|participants?|individuals?|males?|females?|m[ae]n|wom[ae]n|adults?|controls?"
+    r"|people|persons?|children)\b",
+    re.IGNORECASE,
+)
+"""A line that begins with healthy people; donors are no participants."""
 
 _DAY = 1 / 365.25
 """Ages in years that differ by less than a day are the same."""
@@ -138,8 +155,16 @@ def show_version(store: Store, version_id: int) -> Shown:
         vocabulary.fetchone()[0],
         tuple(shown),
         tuple(limit for left in at.values() for limit in left),
-        tuple(registry_conflicts(trial, limits, [(one.section, one.text) for one in shown])),
+        tuple(registry_conflicts(trial, limits, _lines(shown))),
     )
+
+
+def _lines(shown: Sequence[ShownCriterion]) -> list[tuple[str, str]]:
+    """Section and text of the lines that speak of everybody, and of the headings of groups of an inclusion."""
+    heads = [one for one in shown if one.section == "inclusion" and one.expression == {"all": []}]
+    return [
+        (one.section, one.text) for one in shown if one.population is None and one.expression != {"all": []}
+    ] + [(one.section, one.text) for one in heads if _HEALTHY.match(one.text)]
 
 
 def mark(text: str, origin: int, spans: Sequence[tuple[int, int, int]]) -> str:
@@ -171,9 +196,12 @@ def age_in_years(field: str | None) -> float | None:
 def registry_conflicts(
     trial: Trial, limits: Sequence[Limit], lines: Sequence[tuple[str, str]] = ()
 ) -> list[Conflict]:
-    """Where unconditional age limits of the criteria differ from the registry's age fields, and where the
-    an inclusion
-    line (``lines``: section and text) asks for one sex and the registry's field does not say the same."""
+    """Where the criteria and the registry's own fields say different things.
+
+    Ages: the unconditional limits of age. Sex: a line (``lines``: section and text) of the inclusion
+    asks for one sex, or one of the exclusion is nothing but one. Healthy volunteers: a line of the
+    inclusion takes them and the field says no, or one of the exclusion turns them away and it says yes.
+    """
     found = []
     ages = [
         limit
@@ -195,13 +223,28 @@ def registry_conflicts(
             elif abs(registry - bound) >= _DAY and not _same_whole_year(registry, limit, side):
                 found.append(Conflict(name, stated or "", limit.words(), limit.evidence.quote))
     for section, text in lines:
-        asked = _ONE_SEX.match(text) if section == "inclusion" else None
-        if asked is None or _ABOUT_PREGNANCY.search(text) or trial.sex is None:
-            continue
-        sex = "FEMALE" if asked.group(1)[0].lower() in "fw" else "MALE"
-        if trial.sex != sex:
-            found.append(Conflict("sex", trial.sex, sex, text))
+        found.extend(_sex_conflict(trial, section, text))
+        if trial.healthy_volunteers is not None and _HEALTHY.match(text):
+            taken = section == "inclusion"
+            if trial.healthy_volunteers != taken and section in ("inclusion", "exclusion"):
+                stated = "accepted" if trial.healthy_volunteers else "not accepted"
+                found.append(
+                    Conflict("healthy volunteers", stated, "accepted" if taken else "excluded", text)
+                )
     return found
+
+
+def _sex_conflict(trial: Trial, section: str, text: str) -> list[Conflict]:
+    asked = _ONE_SEX.match(text) if section == "inclusion" else None
+    if section == "exclusion":
+        asked = _SEX_OUT.fullmatch(text)
+    if asked is None or _ABOUT_PREGNANCY.search(text) or trial.sex is None:
+        return []
+    if _FEMALE.search(text) and _MALE.search(text):
+        return []
+    female = (asked.group(1)[0].lower() in "fw") == (section == "inclusion")
+    sex = "FEMALE" if female else "MALE"
+    return [Conflict("sex", trial.sex, sex, text)] if trial.sex != sex else []
 
 
 def _same_whole_year(registry: float, limit: Limit, side: str) -> bool:

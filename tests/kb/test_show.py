@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harvest.model import Trial
@@ -109,3 +111,47 @@ def test_sex(line: str, sex: str, conflict: bool) -> None:
     made: Trial = trial(1, line, sex=sex)
     found = registry_conflicts(made, [], [("inclusion", line)])
     assert bool(found) is conflict
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "sex", "said"),
+    [
+        ("exclusion", "Females", "ALL", ["MALE"]),
+        ("exclusion", "Female sex.", "MALE", []),
+        ("exclusion", "Women who smoke", "ALL", []),
+        ("inclusion", "Adult females, and adult males", "ALL", []),
+        ("inclusion", "Male ≥ 50 kg, female ≥ 45 kg", "ALL", []),
+        ("inclusion", "Female participants must be post-menopausal", "ALL", []),
+    ],
+)
+def test_a_sex_that_the_text_turns_away(section: str, line: str, sex: str, said: list[str]) -> None:
+    found = registry_conflicts(trial(1, line, sex=sex), [], [(section, line)])
+    assert [one.criteria for one in found] == said
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "field", "conflict"),
+    [
+        ("inclusion", "Healthy male volunteers aged 18 to 45", False, True),
+        ("inclusion", "Healthy controls", False, True),
+        ("inclusion", "Healthy male volunteers aged 18 to 45", True, False),
+        ("inclusion", "Healthy male volunteers aged 18 to 45", None, False),
+        ("exclusion", "Healthy volunteers", True, True),
+        ("exclusion", "Healthy volunteers", False, False),
+        ("inclusion", "Healthy donor available", False, False),
+        ("inclusion", "In good general health", False, False),
+    ],
+)
+def test_healthy_volunteers(section: str, line: str, field: bool | None, conflict: bool) -> None:
+    found = registry_conflicts(trial(1, line, healthy_volunteers=field), [], [(section, line)])
+    assert [one.field for one in found] == (["healthy volunteers"] if conflict else [])
+
+
+def test_the_heading_of_a_group_is_no_conflict_of_an_exclusion(store: Store) -> None:
+    text = "Healthy volunteers"
+    for section, conflicts in (("exclusion", 0), ("inclusion", 1)):
+        head = replace(criterion(text, text, All(())), section=section, population="Healthy volunteers")
+        store.put(
+            trial(1, text, healthy_volunteers=section == "exclusion"), Extraction((), (head,), VOCABULARY)
+        )
+        assert len(show(store, "NCT99000001").conflicts) == conflicts
