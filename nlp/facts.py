@@ -53,41 +53,31 @@ _CHAFF = re.compile(r"[,(]?\s*which\s?ever\b[^,;()]*\)?")
 _EITHER_RESULT = re.compile(r"positive or negative|negative or positive")
 _SAME_EITHER = re.compile(r"(.{2,60}) (?:positive or \1 negative|negative or \1 positive)\Z")
 _BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
-_FIGURE = re.compile(r"[<>≥≤=\d]")
+_FIGURE = re.compile(r"[<>≥≤=0-9]")
 _ANNOUNCES = ("the following", "as follows", " below")
 _WORD = re.compile(r"[^\W_]+")
-_FIVE_WORDS = re.compile(r"(?:[\W_]*+[^\W_]++){5}")
 _SAYING = re.compile(r"[^\W\d_]{2}")
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[a-z]|i{1,3}|iv|vi{0,3})[.)]\s")
 # Words of a clause that was not taken apart: what is left is no yes-or-no question.
-_REFERS = tuple(
-    f"{word} "
-    for word in (
-        "this",
-        "these",
-        "it",
-        "if",
-        "when",
-        "where",
-        "unless",
-        "except",
-        "whichever",
-        "and",
-        "or",
-        "but",
+_REFERS = frozenset(
+    (
+        "this", "these", "it", "if", "when", "where", "unless", "except", "whichever", "and", "or", "but",
     )
-)
-_CUT = tuple(f" {word}" for word in ("and", "or", "with", "of", "to", "the", "a", "an", "for", "by"))
+)  # fmt: skip
+_CUT = frozenset(("and", "or", "with", "of", "to", "the", "a", "an", "for", "by"))
 _LOOSE_END = (" and/or", " and", " or", " etc", " including")
 _OPEN_BRACKET = "a bracket stands open: the phrase was cut apart"
 _CONDITION_LEFT = re.compile(r" (?:if|unless|whichever|provided that)\b")
 _SENTENCE_LEFT = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!vs)(?<!St)(?<!cf)\.\s[A-Z][a-z]+\s")
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
 _LOOSE = re.compile(r"(?:or|and|and/or|of)\b")
-_PREPOSITION = re.compile(
-    r"\b(?:of|to|for|in|with|by|from|at|on|during|after|before|prior|within|due|than|as|who|that|which|whose|using"
-    r"|including|until|about|into|per|against|towards?|through|between|among)\b"
-)
+_PREPOSITIONS = frozenset(
+    (
+        "of", "to", "for", "in", "with", "by", "from", "at", "on", "during", "after", "before", "prior", "within",
+        "due", "than", "as", "who", "that", "which", "whose", "using", "including", "until", "about", "into", "per",
+        "against", "toward", "towards", "through", "between", "among",
+    )
+)  # fmt: skip
 _ADJECTIVE = re.compile(
     r"(?:[a-z]{2,}(?:al|ic|ive|ous|ary|ory|able|ible|ant|ed|ile|oid)|acute|severe|major|minor|other|any|current|recent"
     r"|prior|previous|known|suspected|chronic|active|mild|moderate|new|old|past|present|poor|poorly|left|right|first"
@@ -301,7 +291,12 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
         return "refers to a list that was not found"
     if words.count("(") != words.count(")"):
         return _OPEN_BRACKET
-    if lower.startswith(_REFERS) or words.endswith(_CUT) or lower in ("positive", "negative"):
+    blank = lower.find(" ")
+    if blank < 0:
+        cut = lower in ("positive", "negative")
+    else:
+        cut = lower[:blank] in _REFERS or words[words.rfind(" ") + 1 :] in _CUT
+    if cut:
         return "a phrase that was cut apart, or refers to something else"
     conditional = " if" in lower or " unless" in lower or " whichever" in lower or " provided that" in lower
     if (conditional and _CONDITION_LEFT.search(lower)) or (". " in words and _SENTENCE_LEFT.search(words)):
@@ -443,7 +438,7 @@ def _adjective(word: str) -> bool:
 @lru_cache(maxsize=4096)
 def _leans(word: str) -> bool:
     """Whether a phrase that ends in this word wants a noun."""
-    return _adjective(word) or word in _OPEN or _PREPOSITION.fullmatch(word) is not None
+    return _adjective(word) or word in _OPEN or word in _PREPOSITIONS
 
 
 @cache
@@ -468,9 +463,9 @@ def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
         return slugs()[phrase] not in ("female", "male")
     if _terms().covers(phrase):
         return True
-    if "(" in phrase or _FIVE_WORDS.match(phrase) or _PREPOSITION.search(phrase):
+    if "(" in phrase:
         return False
     words = _WORD.findall(phrase)
-    if not words:
+    if not words or len(words) > 4 or not _PREPOSITIONS.isdisjoint(words):
         return False
     return not _adjective(words[-1]) and not (first and len(words) > 1 and _adjective(words[0]))

@@ -126,9 +126,14 @@ def tree(parts: Sequence[Clause], section: Section) -> Expression:
 
 
 def _split(expressions: Sequence[Expression], joins: Sequence[tuple[str, bool]], level: int) -> Expression:
-    if len(expressions) == 1:
+    if len(expressions) < 2:
         return all_of(expressions)
     inner = joins[1:]
+    if inner.count(inner[0]) == len(inner):  # most: one join, or the same throughout
+        pieces = [
+            all_of([expression]) if isinstance(expression, All) else expression for expression in expressions
+        ]
+        return any_of(pieces) if inner[0][0] == "or" else all_of(pieces)
     while level < len(_LEVELS) and _LEVELS[level] not in inner:
         level += 1
     if level == len(_LEVELS):
