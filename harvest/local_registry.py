@@ -14,7 +14,6 @@ import json
 import logging
 import threading
 import time
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +25,9 @@ from harvest import bulk
 from harvest.canonical import encode
 from harvest.errors import UnexpectedShape, UnreadableFile
 from harvest.registry_faults import Fault, FaultPlan
+from harvest.registry_misbehaviour import misbehave
 from harvest.registry_query import AREAS, FIELDS, SEARCHED, BadParameter, test_of, values
+from harvest.registry_reply import Reply, json_reply, plain
 
 log = logging.getLogger(__name__)
 
@@ -115,24 +116,6 @@ def load(path: Path) -> Holdings:
     return holdings
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the server answers: status, media type, body, further headers."""
-
-    status: int
-    media_type: str
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def _plain(status: int, text: str) -> Reply:
-    return Reply(status, "text/plain", text.encode())
-
-
-def _json(value: object) -> Reply:
-    return Reply(200, "application/json", encode(value))
-
-
 class Registry:
     """Answers requests from holdings; knows nothing of sockets."""
 
@@ -146,9 +129,9 @@ class Registry:
         parts = [part for part in path.split("/") if part]
         match parts:
             case ["robots.txt"]:
-                return _plain(200, ROBOTS)
+                return plain(200, ROBOTS)
             case ["api", "v2", "version"]:
-                return _json({"apiVersion": API_VERSION, "dataTimestamp": self.holdings.data_timestamp})
+                return json_reply({"apiVersion": API_VERSION, "dataTimestamp": self.holdings.data_timestamp})
             case ["api", "v2", "studies"]:
                 return self._search(dict(parse_qsl(query, keep_blank_values=True)))
             case ["api", "v2", "studies", identifier]:
@@ -163,14 +146,14 @@ class Registry:
         if not (
             identifier[:3].upper() == "NCT" and identifier[3:].isdigit() and 0 < int(identifier[3:]) < 10**8
         ):
-            return _plain(400, f"Invalid value in parameter `nctId`: `{identifier}` has incorrect format")
+            return plain(400, f"Invalid value in parameter `nctId`: `{identifier}` has incorrect format")
         canonical = f"NCT{int(identifier[3:]):08d}"
         if canonical in self.holdings.aliases:
             target = self.holdings.aliases[canonical]
             return Reply(301, "text/plain", b"", {"Location": f"/api/v2/studies/{target}"})
         entry = self.holdings.entries.get(canonical)
         if entry is None:
-            return _plain(404, f"NCT number {canonical} not found")
+            return plain(404, f"NCT number {canonical} not found")
         return Reply(200, "application/json", entry.body)
 
     def _search(self, params: dict[str, str]) -> Reply:
@@ -184,9 +167,9 @@ class Registry:
             start = self._offset(token, params)
             test = test_of(params)
         except BadParameter as error:
-            return _plain(400, str(error))
+            return plain(400, str(error))
         except ValueError:
-            return _plain(400, f"Invalid value in parameter `pageSize`: `{params['pageSize']}`")
+            return plain(400, f"Invalid value in parameter `pageSize`: `{params['pageSize']}`")
         size = min(size, LARGEST_PAGE)
         found = [entry for entry in list(self.holdings.entries.values()) if test(entry.view)]
         chosen = found[start : start + size]
@@ -201,7 +184,7 @@ class Registry:
     def empty_page(self, params: dict[str, str]) -> Reply:
         """A page without records, whose token leads to the records that were due on it."""
         offset = self._offset(params.pop("pageToken", ""), params)
-        return _json({"studies": [], "nextPageToken": self._token(offset, params)})
+        return json_reply({"studies": [], "nextPageToken": self._token(offset, params)})
 
     def _token(self, offset: int, params: Mapping[str, str]) -> str:
         """A token that holds for this query and this data only, as the real ones are reported to."""
@@ -231,16 +214,16 @@ class Registry:
     def _history(self, identifier: str, number: list[str]) -> Reply:
         versions = self.holdings.histories.get(identifier)
         if versions is None:
-            return _plain(404, f"NCT number {identifier} not found")
+            return plain(404, f"NCT number {identifier} not found")
         if not number:
             changes = [
                 {"version": n, "date": each["date"], "moduleLabels": each["moduleLabels"]}
                 for n, each in enumerate(versions)
             ]
-            return _json({"changes": changes})
+            return json_reply({"changes": changes})
         if len(number) > 1 or not number[0].isdigit() or int(number[0]) >= len(versions):
-            return _plain(404, "no such version")
-        return _json({"studyVersion": int(number[0]), "study": versions[int(number[0])]["study"]})
+            return plain(404, "no such version")
+        return json_reply({"studyVersion": int(number[0]), "study": versions[int(number[0])]["study"]})
 
     def _page(self, identifier: str, headers: Mapping[str, str]) -> Reply:
         body = self.holdings.pages.get(identifier)
@@ -264,66 +247,6 @@ def _only(entry: Entry, fields: list[str]) -> bytes:
                 place = place.setdefault(parent, {})
             place[last] = found
     return encode(small)
-
-
-# ------------------------------------------------------------------- faults
-
-
-def misbehave(reply: Reply, fault: Fault, registry: Registry, query: str) -> Reply:
-    """The reply as a fault turns it. Raises ConnectionAbortedError where the connection is to be dropped."""
-    match fault.kind:
-        case "drop":
-            raise ConnectionAbortedError
-        case "status":
-            extra = {"Retry-After": fault.retry_after} if fault.retry_after is not None else {}
-            return Reply(fault.status, "text/plain", fault.body.encode(), extra)
-        case "html":
-            return Reply(200, "text/html", b"<!doctype html><html><body>Down for maintenance</body></html>")
-        case "invalid_json":
-            return Reply(200, "application/json", b'{"studies": [}')
-        case "truncated_json":
-            return Reply(200, "application/json", reply.body[: len(reply.body) // 2])
-        case "wrong_encoding":
-            return Reply(200, "application/json", reply.body.decode().encode("utf-16"))
-        case "stale_token":
-            return _plain(400, "Invalid value in parameter `pageToken`")
-        case "data_moves":
-            moved = int(registry.holdings.data_timestamp[-2:]) + 1
-            registry.holdings.data_timestamp = f"{registry.holdings.data_timestamp[:-2]}{moved:02d}"
-            return reply
-        case "gzip_bomb":
-            packer = zlib.compressobj(9, wbits=31)
-            zeros = b"\0" * (1 << 20)
-            pieces = [packer.compress(zeros) for _ in range(max(1, fault.size >> 20))]
-            return Reply(
-                200, "application/json", b"".join(pieces) + packer.flush(), {"Content-Encoding": "gzip"}
-            )
-        case "redirect":
-            return Reply(302, "text/plain", b"", {"Location": fault.location})
-        case "slow":
-            time.sleep(fault.seconds)
-            return reply
-        case "empty_page":
-            return registry.empty_page(dict(parse_qsl(query, keep_blank_values=True)))
-        case "cut_connection":
-            return reply
-    return _misbehaving_page(reply, fault)
-
-
-def _misbehaving_page(reply: Reply, fault: Fault) -> Reply:
-    """Faults of a page of records: the reply must be one."""
-    page = json.loads(reply.body)
-    studies = page["studies"]
-    match fault.kind:
-        case "duplicate":
-            page["studies"] = [each for each in studies for _ in range(2)]
-        case "reverse":
-            page["studies"] = studies[::-1]
-        case "drop_record":
-            page["studies"] = [each for each in studies if fault.id not in values(each, *AREAS["NCTId"])]
-        case "not_a_trial":
-            page["studies"] = [*studies, {"protocolSection": {"statusModule": {}}}]
-    return Reply(reply.status, reply.media_type, encode(page))
 
 
 # ------------------------------------------------------------------- server

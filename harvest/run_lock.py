@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harvest.archive import sqlite_errors
 from harvest.errors import ArchiveLocked
 from harvest.sources.ctgov_record import utc_now
+from harvest.sqlite_errors import sqlite_errors
 
 
 @contextmanager

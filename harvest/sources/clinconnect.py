@@ -15,16 +15,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
-from bs4 import BeautifulSoup, Tag
-from bs4.element import Comment, NavigableString, PageElement
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString
 
 from harvest import codes
 from harvest.canonical import encode, sha256
 from harvest.errors import RecordNotFound, RegistryError, UnexpectedShape
 from harvest.http import Answer, Client
 from harvest.model import RawRecord, Sponsor, Trial
+from harvest.page_text import Line, visible_lines
 from harvest.redact import MAIL_ADDRESS, REMOVED
 from harvest.sources.base import Prepared
 from harvest.sources.ctgov_record import utc_now
@@ -56,70 +56,18 @@ TIMELINE = "Timeline"
 MUST_HAVE = (INFORMATION, ELIGIBILITY)
 HEADINGS = (INFORMATION, KEYWORDS, SUMMARY, GENDER, ELIGIBILITY, LOCATIONS, APPLIED, OFFICIALS, TIMELINE)
 
-# Elements that start a new line of text where a browser shows the page.
-BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "title",
-        "tr",
-        "ul",
-    ]
-)
-UNSEEN = frozenset(("script", "style", "noscript", "template", "head", "svg"))
 # Bounds on what a page may cost to read; the largest record text of the registry is 19,020 characters.
 MAX_PAGE_BYTES = 4 * 1024 * 1024
 MAX_TAGS = 20_000
 BULLET = "• "
 
 
-class _Line(NamedTuple):
-    """One line of visible text, whether it is a list item, and the node that it starts with."""
-
-    text: str
-    is_item: bool
-    nodes: tuple[NavigableString, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Page:
     soup: BeautifulSoup
-    lines: tuple[_Line, ...]
+    lines: tuple[Line, ...]
 
-    def section(self, heading: str) -> tuple[_Line, ...]:
+    def section(self, heading: str) -> tuple[Line, ...]:
         """The lines under a heading, up to the next heading; empty where the heading is not there."""
         start = self._find(heading)
         if start is None:
@@ -158,45 +106,9 @@ def read_page(body: bytes, where: str) -> _Page:
         raise UnexpectedShape(f"{where}: {body.count(b'<')} tags, too many for a trial page", body, where)
     soup = BeautifulSoup(body, "html.parser")
     try:
-        return _Page(soup, tuple(_lines(soup)))
+        return _Page(soup, tuple(visible_lines(soup)))
     except RecursionError as error:
         raise UnexpectedShape(f"{where}: HTML nested too deeply", body, where, "text/html") from error
-
-
-def _lines(soup: BeautifulSoup) -> list[_Line]:
-    lines: list[_Line] = []
-    pending: list[NavigableString] = []
-    item = False
-
-    def flush() -> None:
-        nonlocal item
-        text = " ".join("".join(pending).split())
-        if text:
-            lines.append(_Line(text, item, tuple(pending)))
-            item = False
-        pending.clear()
-
-    # An explicit stack instead of recursion: (node, whether its children were visited).
-    stack: list[tuple[PageElement, bool]] = [(soup, False)]
-    while stack:
-        node, leaving = stack.pop()
-        if isinstance(node, Tag):
-            if node.name in UNSEEN:
-                continue
-            block = node.name in BLOCKS
-            if block:
-                flush()
-            if not leaving:
-                if node.name == "li":
-                    item = True
-                stack.append((node, True))
-                stack.extend((child, False) for child in reversed(node.contents))
-            elif node.name == "li":
-                item = False
-        elif isinstance(node, NavigableString) and not isinstance(node, Comment):
-            pending.append(node)
-    flush()
-    return lines
 
 
 def parse_page(body: bytes, where: str, identifier: str | None = None) -> Trial:
@@ -286,7 +198,7 @@ def _status(page: _Page) -> tuple[str | None, tuple[str, ...]]:
     return (lines[0], (f"status:{lines[0]}",)) if lines else (None, ())
 
 
-def _first_code(field_name: str, lines: tuple[_Line, ...]) -> tuple[str | None, bool]:
+def _first_code(field_name: str, lines: tuple[Line, ...]) -> tuple[str | None, bool]:
     return codes.canonical(field_name, lines[0].text) if lines else (None, False)
 
 

@@ -26,9 +26,10 @@ from harvest.errors import (
     Unreachable,
 )
 from harvest.http import Client, Politeness, user_agent
-from harvest.local_registry import LocalRegistry, Registry, Reply
+from harvest.local_registry import LocalRegistry, Registry
 from harvest.refresh import refresh_query
 from harvest.registry_faults import Fault, FaultPlan
+from harvest.registry_reply import Reply
 from harvest.sources.base import Query
 from harvest.sources.ctgov import ClinicalTrialsGov
 from tests.harvest.sample_records import SWIFT, Pauses, holdings, running, sample, sample_id
