@@ -13,7 +13,6 @@ import click
 from commands.output import CommandError, Output, Provenance, Table, output_options
 
 if TYPE_CHECKING:
-    from nlp.explain import Stages
     from nlp.model import Item
     from nlp.pipeline import Extractor
 
@@ -134,7 +133,7 @@ def extract(jsonl: bool, processes: int, source: IO[bytes]) -> None:
 
     SOURCE (a file, or - for standard input) holds one object a line:
     {"doc_id": "...", "section": "inclusion|exclusion|full|unknown", "text": "..."}. Out comes one object a
-    line, in the same order: {"doc_id", "items", "criteria"}, as docs/extract.md describes.
+    line, in the same order: {"doc_id", "items", "criteria"}.
 
     \b
     Example:
@@ -154,44 +153,6 @@ def extract(jsonl: bool, processes: int, source: IO[bytes]) -> None:
     sys.stdout.flush()
     if faults.count:
         raise CommandError(f"{faults.count} line(s) of {faults.name} are no rows; all others were read")
-
-
-def _explained(rows: list[Stages]) -> str:
-    """The stages as text: one block a criterion."""
-    from nlp.explain import said, unread
-
-    blocks = []
-    for row in rows:
-        node = row.node
-        lines = [f"{node.section} {node.path}  [{node.start}:{node.end}]  {row.folded}"]
-        remarks = [node.kind] if node.kind != "criterion" else []
-        remarks += [f"children: {node.logic}"] if node.logic else []
-        remarks += [f"under: {node.heading}"] if node.heading else []
-        remarks += [f"population: {node.population}"] if node.population else []
-        if remarks:
-            lines.append("  structure  " + "; ".join(remarks))
-        if row.mentions:
-            lines.append("  mentions   " + " | ".join(f"{text} ({kind})" for kind, text in row.mentions))
-        elif not row.gated:
-            lines.append("  mentions   none: no number, result or limit, so not given to spaCy")
-        for item in row.items:
-            flags = f"  flags: {', '.join(item.flags)}" if item.flags else ""
-            role = f"  role: {item.role}" if item.role != "requirement" else ""
-            link = item.concept or "no concept"
-            lines.append(
-                f"  item {item.id:<5} {said(item)}  <- “{item.value_text}” for “{item.concept_text or ''}”"
-                f" ({link}; rule {item.rule}){role}{flags}"
-            )
-        if row.criterion is not None:
-            lines.append(
-                "  expression " + json.dumps(row.criterion.to_json()["expression"], ensure_ascii=False)
-            )
-            lines.append(f"  coverage   {row.criterion.coverage:.2f}")
-            lines += [
-                f"  unread     {leaf.why}: {leaf.span[0]}:{leaf.span[1]}" for leaf in unread(row.criterion)
-            ]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
 
 
 def _text_of(output: Output, what: str) -> tuple[str, Provenance]:
@@ -227,12 +188,15 @@ def explain(output: Output, section: str, what: str) -> None:
     Example:
       echo 'ALT <= 2.5 x ULN (Gilbert syndrome: <= 5 x ULN)' | trialkb explain --section inclusion -
     """
+    from commands.explained import explained
     from nlp.explain import explain as stages
+    from nlp.explain import sections
     from nlp.pipeline import build
 
     text, provenance = _text_of(output, what)
     extraction, rows = stages(build(), text, section)
-    data = {"vocabulary": extraction.vocabulary, "stages": [row.to_json() for row in rows]}
+    found = sections(text, section)
+    data = {"vocabulary": extraction.vocabulary, "sections": found, "stages": [row.to_json() for row in rows]}
     table = Table(
         ("section", "path", "item", "concept", "reads", "value", "rule", "flags"),
         [
@@ -250,7 +214,8 @@ def explain(output: Output, section: str, what: str) -> None:
         ],
     )
     if output.for_people:
-        output.emit(data, _explained(rows), f"vocabulary {extraction.vocabulary[:12]}", provenance=provenance)
+        shown = explained(found, extraction, rows, text)
+        output.emit(data, shown, f"vocabulary {extraction.vocabulary[:12]}", provenance=provenance)
     else:
         output.emit(data, table, provenance=provenance)
 

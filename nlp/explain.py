@@ -10,9 +10,25 @@ from typing import Any
 
 from nlp import criteria
 from nlp.cues import cues
+from nlp.language import foreign_parts
 from nlp.lexicon import CODES, load_rules
-from nlp.model import Criterion, Extraction, Item, Unread, expression_to_json, leaves
+from nlp.model import (
+    All,
+    AnyOf,
+    Criterion,
+    Expression,
+    Extraction,
+    Fact,
+    If,
+    Item,
+    Leaf,
+    Not,
+    Unread,
+    expression_to_json,
+    leaves,
+)
 from nlp.pipeline import Extractor
+from nlp.sections import Block, split
 from nlp.text import fold
 
 CODE_NAMES = {
@@ -30,11 +46,27 @@ CODE_NAMES = {
 }
 
 
+FLAG_WORDS = {
+    "lost_comparator": "the sign before the number was lost (sites turn >= into =); nothing is concluded from it",
+    "implausible_value": "outside what is possible for this concept; kept as written",
+    "restated_unit": "the same bound is said in a second unit",
+    "implicit_multiple": "a limit without a number: 1 x the limit",
+    "unit_assumed": "the text names no unit; the concept's usual one is meant",
+    "ambiguous_concept": "the name stands for several concepts and nothing near it decides",
+    "contradiction": "no value can satisfy this together with another limit of the criterion",
+}
+"""What each flag of an item says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What became of one node of the criteria tree, stage by stage."""
+    """What became of one node of the criteria tree, stage by stage.
+
+    ``raw`` is its text as it came in, ``folded`` the normalised form that is read.
+    """
 
     node: criteria.Node
+    raw: str
     folded: str
     gated: bool
     mentions: tuple[tuple[str, str], ...]
@@ -53,6 +85,7 @@ class Stages:
             "population": node.population,
             "language": node.language,
             "span": [node.start, node.end],
+            "raw": self.raw,
             "folded": self.folded,
             "read_by_spacy": self.gated,
             "mentions": [{"kind": kind, "text": text} for kind, text in self.mentions],
@@ -70,37 +103,79 @@ def unread(criterion: Criterion | None) -> list[Unread]:
     return [leaf for leaf in leaves(criterion.expression) if isinstance(leaf, Unread)]
 
 
+def sections(text: str, section: str = "full") -> list[dict[str, Any]]:
+    """The sections that were found: side, population, span, and the heading that opened each (null: none)."""
+
+    def row(block: Block) -> dict[str, Any]:
+        heading = block.heading
+        return {
+            "section": block.section,
+            "population": block.population,
+            "span": [block.start, block.end],
+            "heading": None if heading is None else " ".join(text[slice(*heading)].split()),
+            "heading_span": None if heading is None else list(heading),
+            "sets_conditions_of_entry": not block.aside,
+        }
+
+    return [row(block) for block in split(text, section)]
+
+
 def explain(extractor: Extractor, text: str, section: str = "full") -> tuple[Extraction, list[Stages]]:
-    """Every stage of reading ``text``, a row a node of its criteria tree."""
+    """Every stage of reading ``text``, a row a node of its criteria tree, in the order of the text."""
     extraction = extractor.extract(text, section)
     by_path = {(criterion.section, criterion.path): criterion for criterion in extraction.criteria}
     rows = []
-    for node in criteria.parse(text, section):
+    for node in sorted(criteria.parse(text, section), key=lambda node: node.start):
         folded = fold(text, node.start, node.end).text
-        gated = extractor.gate.search(folded) is not None
-        mentions: tuple[tuple[str, str], ...] = ()
-        if gated:
-            lexemes = extractor.finder.find(folded)
-            mentions = tuple(
-                (CODE_NAMES[code], lexemes.word(at))
-                for at, code in enumerate(lexemes.codes)
-                if code not in "wf,"
-            )
+        read = folded if (blank := foreign_parts(folded)) is None else blank[0]
+        gated = node.language == "en" and extractor.gate.search(read) is not None
+        items = [i for i in extraction.items if i.section == node.section and i.criterion == node.path]
         rows.append(
             Stages(
                 node,
+                text[node.start : node.end],
                 folded,
                 gated,
-                mentions,
-                tuple(
-                    item
-                    for item in extraction.items
-                    if item.section == node.section and item.criterion == node.path
-                ),
+                _mentions(extractor, read) if gated else (),
+                tuple(items),
                 by_path.get((node.section, node.path)),
             )
         )
     return extraction, rows
+
+
+def _mentions(extractor: Extractor, folded: str) -> tuple[tuple[str, str], ...]:
+    lexemes = extractor.finder.find(folded)
+    found = enumerate(lexemes.codes)
+    return tuple((CODE_NAMES[code], lexemes.word(at)) for at, code in found if code not in "wf,")
+
+
+def worded(expression: Expression, items: dict[str, Item], text: str) -> str:
+    """An expression as one line of words: what must hold for a patient who may enter."""
+
+    def down(part: Expression) -> str:
+        return worded(part, items, text)
+
+    match expression:
+        case All(()):
+            return "no demand"
+        case All(parts):
+            return "all of (" + "; ".join(map(down, parts)) + ")"
+        case AnyOf(()):
+            return "never"
+        case AnyOf(parts):
+            return "any of (" + "; ".join(map(down, parts)) + ")"
+        case Not(part):
+            return f"not ({down(part)})"
+        case If(condition, then, otherwise):
+            other = "" if otherwise == All(()) else f", else {down(otherwise)}"
+            return f"if {down(condition)} then {down(then)}{other}"
+        case Leaf(item):
+            return f"{said(items[item])} [{item}]" if item in items else f"[{item}]"
+        case Fact(words, _, _):
+            return f"“{' '.join(words.split())}”"
+        case Unread(span, _):
+            return f"NOT READ “{' '.join(text[slice(*span)].split())}”"
 
 
 def rule_book(extractor: Extractor) -> str:

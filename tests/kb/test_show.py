@@ -7,7 +7,7 @@ import pytest
 from harvest.model import Trial
 from kb.show import age_in_years, mark, registry_conflicts, show
 from kb.store import Store
-from nlp.model import All, Extraction, Leaf, Unread
+from nlp.model import All, Extraction, Leaf, Section, Unread
 from tests.kb.samples import VOCABULARY, criterion, item, platelets_trial, trial
 
 
@@ -148,8 +148,9 @@ def test_healthy_volunteers(section: str, line: str, field: bool | None, conflic
 
 
 def test_the_heading_of_a_group_is_no_conflict_of_an_exclusion(store: Store) -> None:
+    sections: tuple[tuple[Section, int], ...] = (("exclusion", 0), ("inclusion", 1))
     text = "Healthy volunteers"
-    for section, conflicts in (("exclusion", 0), ("inclusion", 1)):
+    for section, conflicts in sections:
         head = replace(criterion(text, text, All(())), section=section, population="Healthy volunteers")
         store.put(
             trial(1, text, healthy_volunteers=section == "exclusion"), Extraction((), (head,), VOCABULARY)
