@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from nlp import clauses, contradictions, facts
@@ -18,6 +17,7 @@ from nlp.clauses import Mark
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, is_true, negate, one_branch, tree
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Span, Unread, leaves
+from nlp.record import record
 from nlp.statements import Statements
 
 _EXCEPTIONS = re.compile(
@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W_]+")
 # Words before "with one of the following" that say nothing without the list.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """What one criterion says. ``coverage``: the share of its words inside items, facts, cues and
     structure that were understood. Spans are folded offsets; a Leaf's ``item`` is a draft's index."""

@@ -8,9 +8,9 @@ vetoes: a time cannot bound an ALT.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nlp.lexemes import Lexemes
+from nlp.record import record
 from nlp.values import TIME_UNITS, Value
 from nlp.vocab import Concept, Vocabulary
 
@@ -82,7 +82,7 @@ _GENERIC = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """What a value bounds: a concept (or None), and the characters that name it."""
 

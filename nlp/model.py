@@ -10,8 +10,9 @@ The JSON forms are those of the one machine interface, ``trialkb extract --jsonl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from nlp.record import record
 
 Span = tuple[int, int]
 Section = Literal["inclusion", "exclusion", "unknown"]
@@ -30,7 +31,7 @@ FLAGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """The time to which a requirement is restricted, e.g. "within 28 days before enrolment".
 
@@ -43,16 +44,29 @@ class Window:
     direction: str | None
     anchor: str | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The window in the interface's JSON form."""
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "direction": self.direction,
+            "anchor": self.anchor,
+        }
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Qualifier:
     """A condition or an exception as the text words it, with its span."""
 
     text: str
     span: Span
 
+    def to_json(self) -> dict[str, Any]:
+        """The qualifier in the interface's JSON form."""
+        return {"text": self.text, "span": list(self.span)}
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Item:
     """One leaf: what one mention in the text says. See design/extract-interface.md for each field.
 
@@ -93,22 +107,39 @@ class Item:
 
     def to_json(self) -> dict[str, Any]:
         """The item as the interface prints it: every key always there, null where it does not apply."""
-        out: dict[str, Any] = {}
-        for name in self.__slots__:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                value = list(value)
-            elif isinstance(value, Qualifier):
-                value = {"text": value.text, "span": list(value.span)}
-            elif isinstance(value, Window):
-                value = {
-                    "value": value.value,
-                    "unit": value.unit,
-                    "direction": value.direction,
-                    "anchor": value.anchor,
-                }
-            out[name] = value
-        return out
+        window = self.window
+        return {
+            "id": self.id,
+            "section": self.section,
+            "criterion": self.criterion,
+            "concept": self.concept,
+            "concept_name": self.concept_name,
+            "concept_text": self.concept_text,
+            "concept_span": None if self.concept_span is None else list(self.concept_span),
+            "role": self.role,
+            "entity_type": self.entity_type,
+            "kind": self.kind,
+            "comparator": self.comparator,
+            "low": self.low,
+            "high": self.high,
+            "low_inclusive": self.low_inclusive,
+            "high_inclusive": self.high_inclusive,
+            "values": None if self.values is None else list(self.values),
+            "unit": self.unit,
+            "unit_text": self.unit_text,
+            "canonical_low": self.canonical_low,
+            "canonical_high": self.canonical_high,
+            "canonical_unit": self.canonical_unit,
+            "relative_to": self.relative_to,
+            "value_text": self.value_text,
+            "value_span": list(self.value_span),
+            "condition": None if self.condition is None else self.condition.to_json(),
+            "exception": None if self.exception is None else self.exception.to_json(),
+            "population": self.population,
+            "window": None if window is None else window.to_json(),
+            "rule": self.rule,
+            "flags": list(self.flags),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Item:
@@ -128,28 +159,28 @@ class Item:
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class All:
     """True when every part is (Kleene); an empty one is true."""
 
     parts: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnyOf:
     """True when at least one part is (Kleene); an empty one is false."""
 
     parts: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Not:
     """True where the part is false."""
 
     part: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     """``then`` where ``condition`` is true, ``otherwise`` where it is false; if the condition is
     unknown: the common answer of both branches, else unknown."""
@@ -159,14 +190,14 @@ class If:
     otherwise: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaf:
     """The item with this id."""
 
     item: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """A yes-or-no demand that was understood but is not measured: a disease, a treatment, consent."""
 
@@ -175,7 +206,7 @@ class Fact:
     concept: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unread:
     """Text that puts a demand on the patient and was not understood, and why."""
 
@@ -188,25 +219,23 @@ Expression = All | AnyOf | Not | If | Leaf | Fact | Unread
 
 def expression_to_json(expression: Expression) -> dict[str, Any]:
     """The expression in the interface's JSON form."""
-    match expression:
-        case All(parts):
-            return {"all": [expression_to_json(part) for part in parts]}
-        case AnyOf(parts):
-            return {"any": [expression_to_json(part) for part in parts]}
-        case Not(part):
-            return {"not": expression_to_json(part)}
-        case If(condition, then, otherwise):
-            return {
-                "if": expression_to_json(condition),
-                "then": expression_to_json(then),
-                "else": expression_to_json(otherwise),
-            }
-        case Leaf(item):
-            return {"item": item}
-        case Fact(text, span, concept):
-            return {"fact": text, "span": list(span), "concept": concept}
-        case Unread(span, why):
-            return {"unread": list(span), "why": why}
+    if isinstance(expression, Fact):
+        return {"fact": expression.text, "span": list(expression.span), "concept": expression.concept}
+    if isinstance(expression, Leaf):
+        return {"item": expression.item}
+    if isinstance(expression, Not):
+        return {"not": expression_to_json(expression.part)}
+    if isinstance(expression, All):
+        return {"all": [expression_to_json(part) for part in expression.parts]}
+    if isinstance(expression, AnyOf):
+        return {"any": [expression_to_json(part) for part in expression.parts]}
+    if isinstance(expression, Unread):
+        return {"unread": list(expression.span), "why": expression.why}
+    return {
+        "if": expression_to_json(expression.condition),
+        "then": expression_to_json(expression.then),
+        "else": expression_to_json(expression.otherwise),
+    }
 
 
 def expression_from_json(data: Mapping[str, Any]) -> Expression:
@@ -252,7 +281,7 @@ def leaves(expression: Expression) -> Iterator[Leaf | Fact | Unread]:
 # ------------------------------------------------------------------- criteria
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Criterion:
     """One node of the criteria tree.
 
@@ -285,13 +314,13 @@ class Criterion:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extraction:
     """All that was read in one text, and with which vocabulary."""
 
     items: tuple[Item, ...] = ()
     criteria: tuple[Criterion, ...] = ()
-    vocabulary: str = field(default="")
+    vocabulary: str = ""
 
     def to_json(self, doc_id: str) -> dict[str, Any]:
         """One output row of ``trialkb extract --jsonl``."""

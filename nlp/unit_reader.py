@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nlp.limit_patterns import FLAGS, PERCENT, RELATIVE, TWICE, TWICE_NORMAL
+from nlp.record import record
 
 if TYPE_CHECKING:
     from nlp.units import Atom
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RelativeTo = Literal["ULN", "LLN", "LLOD", "baseline", "predicted"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnitMatch:
     """A unit found in a text.
 
@@ -89,7 +89,7 @@ _ENDS = frozenset("),;:")
 _CLOSES = frozenset(("", ")", "]", ",", ".", ";", ":"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Word:
     """What one word reads as where it stands alone; ``length`` 0: no unit. ``slow``: the patterns
     must look at what follows it; ``openers``: first letters of a next word that may belong to it;
