@@ -15,6 +15,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -205,7 +206,7 @@ class Archive:
             (
                 raw.source, raw.source_id, raw.sha256, prepared.version, prepared.rest, raw.url,
                 raw.media_type, raw.fetched_at, raw.data_timestamp, prepared.record_date,
-                json.dumps(list(raw.redacted)), origin, run,
+                _json_list(raw.redacted), origin, run,
             ),
         )  # fmt: skip
         reach("archive.after_record")
@@ -389,5 +390,11 @@ def is_older(prepared: Storable, head: Head, archive: Archive) -> bool:
     return bool(prepared.raw.data_timestamp) and (prepared.raw.data_timestamp or "") < holder
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
+def _json(value: dict[str, str]) -> str:
+    return json.dumps(value, sort_keys=True) if value else "{}"  # most have none
+
+
+@lru_cache(maxsize=256)
+def _json_list(names: tuple[str, ...]) -> str:
+    """A list of what was removed: few different ones stand in very many records."""
+    return json.dumps(list(names))

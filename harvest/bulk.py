@@ -172,12 +172,12 @@ def records(piece: Piece) -> Iterator[tuple[str, Any]]:
         yield piece.where, document
 
 
-def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prepared]:
-    """Every record of a document made ready for the archive. Raises UnexpectedShape."""
+def prepare_piece(piece: Piece, *, keep_contacts: bool = False, now: str | None = None) -> Iterator[Prepared]:
+    """Every record of a document made ready for the archive, as of ``now``. Raises UnexpectedShape."""
     if piece.is_html:
         yield clinconnect.prepare_page(piece.body, where=piece.where, keep_contacts=keep_contacts)
         return
-    now = utc_now()
+    now = now or utc_now()
     for where, record in records(piece):
         try:
             prepared = ctgov_record.prepare(record, where=where, fetched_at=now, keep_contacts=keep_contacts)
@@ -189,10 +189,11 @@ def prepare_piece(piece: Piece, *, keep_contacts: bool = False) -> Iterator[Prep
 def prepare_batch(batch: Sequence[Piece], keep_contacts: bool) -> list[Outcome]:
     """Every document of a batch made ready; a document that is no trial gives its error."""
     outcomes: list[Outcome] = []
+    now = utc_now()
     for piece in batch:
         made: list[Storable] = []
         try:
-            made.extend(packed(each) for each in prepare_piece(piece, keep_contacts=keep_contacts))
+            made.extend(packed(each) for each in prepare_piece(piece, keep_contacts=keep_contacts, now=now))
             outcomes.append((made, None))
         except (UnexpectedShape, InvalidTrialId) as error:
             outcomes.append((made, error))

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from harvest.archive_rows import Blob
@@ -48,8 +48,13 @@ Outcome = tuple[Sequence[Storable], Exception | None]
 
 def packed(prepared: Prepared) -> Packed:
     """The small form of a prepared record: ``raw`` is without its body, which is in ``blob``."""
+    raw = prepared.raw
+    bare = RawRecord(
+        raw.source, raw.source_id, raw.url, raw.fetched_at, raw.sha256, raw.media_type, b"",
+        raw.data_timestamp, raw.redacted,
+    )  # fmt: skip
     return Packed(
-        replace(prepared.raw, body=b""), prepared.version, prepared.rest, prepared.record_date,
+        bare, prepared.version, prepared.rest, prepared.record_date,
         prepared.validators, prepared.aliases, prepared.blob,
     )  # fmt: skip
 
