@@ -1,7 +1,8 @@
 """A generated cohort for ``trialkb whatif``, and what asking it costs.
 
     python benchmarks/cohort.py generate cohort.csv 1000000
-    python benchmarks/cohort.py measure 100000 200000 400000
+    python benchmarks/cohort.py measure 250000 500000 1000000
+    python benchmarks/cohort.py measure --parquet 250000 500000 1000000
 
 The patients are invented: independent draws from log-normal or normal distributions about the middle of
 usual laboratory ranges, some cells empty. Nobody's data is in it.
@@ -46,8 +47,21 @@ def generate(path: Path, count: int, seed: int = 1) -> None:
             )
 
 
-def measure(counts: list[int]) -> None:
-    """Seconds, seconds of the processors, and peak memory of whatif on the headline trial, for each size of cohort."""
+def as_parquet(path: Path) -> Path:
+    """The same cohort as Parquet, every column as text, beside the CSV file.
+
+    Made by another process: the peak of a child begins with what its parent holds when it starts.
+    """
+    target = path.with_suffix(".parquet")
+    source = f"read_csv('{path}', header = true, all_varchar = true)"
+    sql = f"COPY (SELECT * FROM {source}) TO '{target}' (FORMAT parquet)"
+    subprocess.run([sys.executable, "-c", f"import duckdb; duckdb.connect().execute({sql!r})"], check=True)
+    return target
+
+
+def measure(counts: list[int], parquet: bool = False) -> None:
+    """Seconds, seconds of the processors (in all, and microseconds a patient), and peak memory of whatif on
+    the headline trial, for each size of cohort."""
     root = Path(__file__).resolve().parents[1]
     tool = Path(sys.executable).with_name("trialkb")
     with tempfile.TemporaryDirectory() as folder:
@@ -55,11 +69,12 @@ def measure(counts: list[int]) -> None:
         subprocess.run(
             [tool, "import", "--db", db, root / "fixtures/ctgov"], check=False, capture_output=True
         )
-        print("patients  seconds  of the processor  peak MB", flush=True)
+        print("patients  seconds  of the processor  microseconds a patient  peak MB", flush=True)
         for count in counts:
             cohort = Path(folder) / "cohort.csv"
             generate(cohort, count)
-            command: list[str | Path] = [tool, "whatif", "NCT06886919", "--db", db, "--cohort", cohort, "--json",
+            asked = as_parquet(cohort) if parquet else cohort
+            command: list[str | Path] = [tool, "whatif", "NCT06886919", "--db", db, "--cohort", asked, "--json",
                        "--set", "platelets >= 30 10*9/L", "--set", "qtc <= 500 ms"]  # fmt: skip
             start = time.perf_counter()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -67,13 +82,16 @@ def measure(counts: list[int]) -> None:
             process.returncode = os.waitstatus_to_exitcode(status)
             assert process.returncode == 0
             seconds, processor = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
-            print(f"{count:8}  {seconds:7.2f}  {processor:16.2f}  {usage.ru_maxrss / 1024:7.0f}", flush=True)
+            each = processor / count * 1e6
+            peak = usage.ru_maxrss / 1024
+            print(f"{count:8}  {seconds:7.2f}  {processor:16.2f}  {each:22.1f}  {peak:7.0f}", flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["generate"] and len(sys.argv) == 4:
         generate(Path(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1:2] == ["measure"] and len(sys.argv) > 2:
-        measure([int(count) for count in sys.argv[2:]])
+        sizes = [int(one) for one in sys.argv[2:] if one.isdigit()]
+        measure(sizes, "--parquet" in sys.argv)
     else:
         sys.exit(__doc__)

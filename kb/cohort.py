@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import importlib
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -142,29 +143,31 @@ def _csv(path: Path) -> tuple[list[str], Callable[[], Iterator[Chunk]]]:
     # A spreadsheet of a country with a decimal comma parts cells by semicolons.
     delimiter = next((sign for sign in (",", ";", "\t") if sign in first), ",")
 
-    def rows() -> Iterator[list[str]]:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, delimiter=delimiter)
-            try:
-                header = next(reader, [])
-                yield header
-                for row in reader:
-                    if len(row) == len(header):
-                        yield row
-                    elif row:
-                        raise CohortInvalid(
-                            f"{path}: line {reader.line_num}: {len(row)} cells for {len(header)} columns"
-                        )
-            except (OSError, UnicodeDecodeError, csv.Error) as error:
-                raise CohortInvalid(f"{path}: after line {reader.line_num}: {_fault(error)}") from error
-
     def chunks() -> Iterator[Chunk]:
-        stream = rows()
+        stream = _rows(path, path, delimiter)
         next(stream)
         while chunk := list(islice(stream, CHUNK)):
             yield list(zip(*chunk, strict=True))
 
-    return next(rows()), chunks
+    return next(_rows(path, path, delimiter)), chunks
+
+
+def _rows(file: Path, path: Path, delimiter: str) -> Iterator[list[str]]:
+    """The header and the rows of a CSV file; ``path`` is what the user gave."""
+    with file.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.reader(handle, delimiter=delimiter)
+        try:
+            header = next(reader, [])
+            yield header
+            for row in reader:
+                if len(row) == len(header):
+                    yield row
+                elif row:
+                    raise CohortInvalid(
+                        f"{path}: line {reader.line_num}: {len(row)} cells for {len(header)} columns"
+                    )
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise CohortInvalid(f"{path}: after line {reader.line_num}: {_fault(error)}") from error
 
 
 def _fault(error: Exception) -> str:
@@ -188,24 +191,27 @@ def _parquet(path: Path) -> tuple[list[str], Callable[[], Iterator[Chunk]]]:
     source = "read_parquet('" + str(path).replace("'", "''") + "')"
 
     def asked(sql: str) -> Any:
+        settings = {"memory_limit": "128MB", "threads": 1}
         try:
-            return duckdb.connect(":memory:", config={"memory_limit": "256MB"}).execute(sql)
+            connection = duckdb.connect(":memory:", config=settings)
+            connection.execute("SET enable_progress_bar = false")
+            return connection.execute(sql).fetchall()
         except duckdb.Error as error:
             raise CohortInvalid(f"{path}: {str(error).splitlines()[0]}") from error
 
-    headers = [str(row[0]) for row in asked(f"DESCRIBE SELECT * FROM {source}").fetchall()]
+    headers = [str(row[0]) for row in asked(f"DESCRIBE SELECT * FROM {source}")]
     quoted = ['"' + header.replace('"', '""') + '"' for header in headers]
-    cells = ", ".join(f"coalesce(CAST({name} AS VARCHAR), '')" for name in quoted)
+    cells = ", ".join(f"coalesce(CAST({name} AS VARCHAR), '') AS {name}" for name in quoted)
 
     def chunks() -> Iterator[Chunk]:
-        result = asked(f"SELECT {cells} FROM {source}")
-        while True:
-            try:
-                chunk = result.fetchmany(CHUNK)
-            except duckdb.Error as error:
-                raise CohortInvalid(f"{path}: {str(error).splitlines()[0]}") from error
-            if not chunk:
-                return
-            yield list(zip(*chunk, strict=True))
+        # DuckDB's own results stand in memory as a whole: a file between keeps it bounded.
+        with tempfile.TemporaryDirectory(prefix="trialkb-cohort-") as folder:
+            between = Path(folder) / "cohort.csv"
+            literal = str(between).replace("'", "''")
+            asked(f"COPY (SELECT {cells} FROM {source}) TO '{literal}' (FORMAT csv, HEADER, FORCE_QUOTE *)")
+            stream = _rows(between, path, ",")
+            next(stream)
+            while chunk := list(islice(stream, CHUNK)):
+                yield list(zip(*chunk, strict=True))
 
     return headers, chunks
