@@ -106,6 +106,7 @@ class Parquet:
         """One file a table, by way of one temporary CSV at a time."""
         engine = _duckdb().connect()
         engine.execute("SET threads = 1")  # one thread, one order: same rows, same bytes
+        engine.execute("SET enable_progress_bar = false")  # the command has its own
         files = []
         with tempfile.TemporaryDirectory(prefix="trialkb-parquet-") as scratch:
             for table in tables(store):
