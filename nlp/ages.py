@@ -18,6 +18,13 @@ _DURATION = re.compile(
 _GESTATION = re.compile(r"gestation|pregnan|menstrual|postmenstrual|conception|GA\b", re.I)
 
 
+_FINDING = re.compile(
+    r"diagnos[ei]s|biops\w+|scans?|imaging|images?|x-?rays?|results?|tests?|reports?|samples?|specimens?|injur\w+"
+    r"|fractures?|wounds?|lesions?|records?",
+    re.I,
+)
+
+
 class AgeReading(Reading):
     """Reads ages: "18 years or older", "patients 18-65", "under the age of 5"."""
 
@@ -45,7 +52,7 @@ class AgeReading(Reading):
         if near is not None:
             return not (unit is None and self._linked_tighter(value, floor, near))
         if unit is not None and _AGE_COMPARATOR.search(said):
-            return True
+            return not self._of_finding(value, floor)
         if (unit is not None and unit.ucum == "a") or (unit is None and self._person_number(value)):
             if unit is None and _AGE_COMPARATOR.search(said):
                 return True
@@ -104,6 +111,11 @@ class AgeReading(Reading):
             if all(code in "&|,fc(hgnbr" for code in between):
                 return at
         return None
+
+    def _of_finding(self, value: Value, floor: int) -> bool:
+        """Whether a finding is what is old: "the diagnosis is older than 12 months"."""
+        near = [self.lexemes.word(at).lower() for at in range(max(floor, value.first - 3), value.first)]
+        return any(_FINDING.fullmatch(word) for word in near)
 
     def _adjusted(self, at: int) -> bool:
         """Whether the age word says what a score is corrected for: "comorbidity index adjusted to age"."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 from nlp.linking import Link
-from nlp.reading import Reading
+from nlp.reading import LISTED, Reading
 from nlp.values import TIME_UNITS, Value, bounded
 
+_OCCASIONS = re.compile(
+    r"\s+(?:(?:separate|different|consecutive|distinct|further)\s+)?(?:occasions?|visits|readings|measurements)\b",
+    re.I,
+)
 _PART_OF = re.compile(r"\s*(?:\(?or more\)?\s*)?\)?\s*of\b", re.I)
 
 
@@ -20,6 +24,9 @@ class CountReading(Reading):
             value.flags.append("lost_comparator")
         if self._restates(value):
             return True
+        if self._occasions(value):
+            found = self.before[1][-1] if self.before is not None else Link(None, -1, -1)
+            return self._emit(value, [Link(None, found.start, found.end)], LISTED)
         again = self._count_again(value, ceiling)
         if again is not None:
             return self._emit(value, [again], "Count")
@@ -156,6 +163,14 @@ class CountReading(Reading):
             bounded(value, first.comparator, value.low or 0.0)
             value.flags.remove("lost_comparator")
         return self.before[1]
+
+    def _occasions(self, value: Value) -> bool:
+        """Whether the number says how often a measurement is repeated: "on two occasions"."""
+        if self.before is None or self.before[2] not in ("", "Measurement") or value.values:
+            return False
+        if self.lexemes.word(value.first - 1).lower() not in ("on", "at", "in"):
+            return False
+        return _OCCASIONS.match(self.text, self.lexemes.ends[value.first]) is not None
 
     def _count_again(self, value: Value, ceiling: int) -> Link | None:
         """The next count of a row, whose comparator stands before the first: "at least 1 BILAG A or 2

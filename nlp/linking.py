@@ -178,7 +178,18 @@ class Linker:
                 return beyond
         if codes[at] in "hp.qu0" and not named:
             return None
-        return self._phrase(value, at, floor, base)
+        found = self._phrase(value, at, floor, base)
+        if found is None and codes[at] == "s":
+            found = self._graded(value, at, floor, base)
+        return found
+
+    def _graded(self, value: Value, at: int, floor: int, base: int) -> Link | None:
+        """What a grade set off by a comma is the grade of: "heart failure, class III or IV"."""
+        while at > floor and self.codes[at] in "swf":
+            at -= 1
+        if self.codes[at] != "," or at <= floor or self.codes[at - 1] not in "wk":
+            return None
+        return self._phrase(value, at - 1, floor, base)
 
     def beyond(self, value: Value, floor: int) -> Link | None:
         """The nearest known concept to the left that is measured in the value's own unit, where only

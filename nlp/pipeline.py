@@ -106,6 +106,15 @@ def _names_members(vocabulary: vocab.Vocabulary, alias: vocab.Alias) -> bool:
     return bool(joined) and any(vocabulary.concepts[concept].members for concept in alias.concepts)
 
 
+def _of_lists(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
+    """The counts that say how many of a list must hold ("at least two of the following"), and the others.
+    The list's logic speaks for the former, so the expression does not."""
+    listed = [draft for draft in drafts if draft.kind == "count" and draft.role == "definition"]
+    if not listed:
+        return listed, drafts
+    return listed, [draft for draft in drafts if draft.kind != "count" or draft.role != "definition"]
+
+
 class _Run:
     """One text: its items, and the nodes of its criteria tree."""
 
@@ -129,7 +138,8 @@ class _Run:
         foreign: list[Span] = []
         if not self.text.isascii() and (blank := foreign_parts(folded.text)) is not None:
             folded, foreign = replace(folded, text=blank[0]), blank[1]
-        drafts = self.extractor.drafts(folded.text)
+        listed, drafts = _of_lists(self.extractor.drafts(folded.text))
+        self._add(node, folded, listed)
         if node.kind == "note":
             for draft in drafts:
                 draft.role = "definition"

@@ -42,6 +42,10 @@ TIME_AFTER = re.compile(
 """What may follow a time that is no age: "prior to", "since", "of treatment"."""
 
 
+LISTED = "Listed"
+"""The type of a number that says how many of a list must hold: a count that the list's logic speaks for."""
+
+
 class Reading:
     """One text being read. ``before`` is the value last kept, its links and its type."""
 
@@ -116,6 +120,8 @@ class Reading:
         named = self.text[draft.concept_start : draft.concept_end] if draft.concept_start >= 0 else ""
         if entity_type is None:
             entity_type = self._type(draft, concept.entity_type if concept else None, named)
+        if entity_type == LISTED:
+            entity_type, draft.role = "Count", "definition"
         draft.entity_type = entity_type
         draft.kind = _kind(entity_type, concept.kind if concept else None, named, draft)
         if draft.unit in DAILY_MASS and concept and (concept.unit or "").endswith(PER_DAY):

@@ -14,12 +14,13 @@ from nlp.draft import Draft
 from nlp.lexemes import Lexemes
 from nlp.lexicon import Rule
 from nlp.linking import Link
+from nlp.reading import LISTED
 from nlp.times import TimeReading
 from nlp.values import TIME_UNITS, Value, by_first_code, read
 from nlp.vocab import Vocabulary
 
 _OF_LIST = re.compile(
-    r"\s*(?:or more\s+)?of\s+(?:an?\s|(?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b))",
+    r"\s*(?:or more\s+)?of\s+((?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b)|an?\s)",
     re.I,
 )
 
@@ -100,8 +101,11 @@ class _Reading(AgeReading, TimeReading, CountReading):
             link = self._inside(value)
             return link is not None and self._emit(value, [link])
         tail = self.text[value.end : value.end + 40]
-        if value.unit is None and _OF_LIST.match(tail):
-            return False  # "at least one of the following" joins a list, it bounds nothing
+        listed = _OF_LIST.match(tail) if value.unit is None and value.values is None else None
+        if listed is not None:
+            return self._emit(
+                value, [Link(None, value.end + listed.start(1), value.end + listed.end(1))], LISTED
+            )
         link = self.linker.left(value, floor)
         if not value.explicit:
             return self._bare(value, link, floor, ceiling)

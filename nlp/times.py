@@ -51,6 +51,7 @@ _TRAILING = frozenset(
     ]
 )
 _GESTATION_INSIDE = re.compile(r"\b(gestational|gestation)\b", re.I)
+_APART = re.compile(r"\s+apart\b", re.I)
 EVENT_REACH = 110
 """How many characters to the left of a time its event may begin."""
 EVENT_LENGTH = 46
@@ -91,6 +92,9 @@ class TimeReading(Reading):
             return self._emit(value, [Link(concept, gestation.start(1), gestation.end(1))], "Measurement")
         if not value.explicit and not value.windowed and self._at_time(value) and self._names_measure(value):
             return False  # "Apgar score at 5 minutes > 7": when it is measured
+        apart = self.before[1] if self.before and _APART.match(self.text, value.end) else ()
+        if apart:  # "on two occasions at least four hours apart": what was found twice
+            return self._emit(value, [Link(None, apart[-1].start, apart[-1].end)], "Temporal")
         link = self._washout(value)
         if (
             link is None

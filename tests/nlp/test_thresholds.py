@@ -115,9 +115,8 @@ def test_several_thresholds(text: str, reads: list[str]) -> None:
     ],
 )
 def test_numbers_that_are_no_thresholds(text: str) -> None:
-    assert [
-        item for item in items(text) if item.low is not None or item.high is not None or item.values
-    ] == []
+    bounds = [item for item in items(text) if item.low is not None or item.high is not None or item.values]
+    assert [item for item in bounds if item.role == "requirement"] == []
 
 
 @pytest.mark.parametrize(
@@ -316,3 +315,31 @@ def test_abbreviations_are_known_in_lower_case() -> None:
         "bmi < 30 kg/m2",
         "alt > 3 ULN",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("At least three of the following four criteria", "the following >= 3"),
+        ("Meets one of the following", "the following = 1"),
+        ("Blood pressure ≥ 160 mmHg on two occasions", "Blood pressure = 2"),
+    ],
+)
+def test_how_many_of_a_list_is_kept_but_the_list_speaks_for_it(text: str, said: str) -> None:
+    (count,) = (item for item in items(text) if item.entity_type == "Count")
+    assert short(count).startswith(said)
+    assert count.role == "definition"
+
+
+def test_a_finding_that_is_old_is_no_age() -> None:
+    assert [item.entity_type for item in items("The diagnosis is older than 12 months")] == ["Temporal"]
+
+
+def test_a_class_set_off_by_a_comma_is_of_what_stands_before_it() -> None:
+    (item,) = items("Decompensated heart failure, usually class 3 or 4")
+    assert item.concept_text == "Decompensated heart failure"
+
+
+def test_what_lies_apart_is_the_measurement_said_before() -> None:
+    found = items("Diastolic blood pressure ≥ 110 mmHg on two occasions at least four hours apart")
+    assert found[-1].concept_text == "Diastolic blood pressure"
