@@ -23,10 +23,10 @@ def test_every_table_and_view_can_be_asked(store: Store) -> None:
 def test_the_meaning_is_what_the_schema_says(store: Store) -> None:
     meanings = {one.name: one.meaning for one in describe(store)}
     assert meanings["criterion"] == "one node of the criteria tree"
-    columns = {one.name: one for one in describe_columns(store, "Threshold")}
-    assert columns["item_id"].meaning == "unique in its version"
-    assert columns["version_id"].refers_to == "trial_version.id"
-    assert columns["low"].type == "REAL"
+    assert {one.name: one.meaning for one in describe_columns(store, "Review")}["line_hash"] == "line.hash"
+    columns = {one.name: one for one in describe_columns(store, "concept")}
+    assert columns["category_id"].refers_to == "category.id"
+    assert (columns["plausible_low"].type, columns["plausible_low"].meaning) == ("REAL", "in canonical_unit")
 
 
 def test_an_unknown_name_is_told(store: Store) -> None:
