@@ -51,14 +51,22 @@ def describe_columns(store: Store, name: str) -> list[DescribedColumn]:
     wanted = {one.name.lower(): one for one in _all(store)}.get(name.strip().lower())
     if wanted is None:
         raise QueryInvalid(f"{name!r} is no table or view; `trialkb sql --describe` lists them")
-    refers = {}
-    if isinstance(wanted, Table):
-        refers = {key.column: f"{key.other_table}.{key.other_column}" for key in wanted.foreign_keys}
-    meanings = dict(re.findall(r"^\s+(\w+)\s[^\n]*?--\s*([^\n]+)$", wanted.schema, re.MULTILINE))
+    # a view's columns mean what they mean in the tables that it reads
+    read = [one for one in _all(store) if re.search(rf"\b(?:FROM|JOIN) {one.name}\b", wanted.schema)]
+    meanings, refers = {}, {}
+    for each in (*(read if isinstance(wanted, View) else ()), wanted):
+        meanings |= _meanings(each.schema)
+        if isinstance(each, Table):
+            refers |= {key.column: f"{key.other_table}.{key.other_column}" for key in each.foreign_keys}
     return [
         DescribedColumn(one.name, one.type, refers.get(one.name, ""), meanings.get(one.name, ""))
         for one in wanted.columns
     ]
+
+
+def _meanings(schema: str) -> dict[str, str]:
+    """The words behind a table's columns, and behind the "AS name" of a view's."""
+    return dict(re.findall(r"^\s+(?:AS )?(\w+)[\s,][^\n]*?--\s*([^\n]+)$", schema, re.MULTILINE))
 
 
 def _all(store: Store) -> Iterable[Table | View]:

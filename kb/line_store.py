@@ -25,9 +25,9 @@ _INSERT_THRESHOLD = (
     f"INSERT INTO line_threshold(reading_id, number, {', '.join(LINE_THRESHOLD_COLUMNS)})"
     f" VALUES (?, ?{', ?' * len(LINE_THRESHOLD_COLUMNS)})"
 )
-_GENERAL = (
-    "SELECT id FROM line_threshold WHERE reading_id = ? AND scale IS NOT NULL AND applies_if IS NULL"
-    " AND holds_for IS NULL AND concept_id IS NOT NULL"
+_BOUNDS = (
+    "SELECT id FROM line_threshold WHERE reading_id = ? AND concept_id IS NOT NULL AND (scale IS NOT NULL"
+    " AND applies_if IS NULL AND holds_for IS NULL OR scale IS NULL AND status IS NULL AND role = 'requirement')"
 )
 
 _PLAIN = attrgetter(
@@ -41,8 +41,8 @@ Plausible = Mapping[str, tuple[float | None, float | None]]
 
 @dataclass(frozen=True, slots=True)
 class StoredReading:
-    """A stored reading: its id, whether it is ``open`` (see the schema), and the ids of its thresholds that
-    are demanded of every patient."""
+    """A stored reading: its id, whether it is ``open``, and the ids of its thresholds that are in
+    ``trial_bound`` (see the schema for both)."""
 
     id: int
     open: bool
@@ -128,7 +128,7 @@ class LineStore:
         row = self.connection.execute("SELECT id, open FROM line_reading WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        bounds = tuple(row[0] for row in self.connection.execute(_GENERAL, (row[0],)))
+        bounds = tuple(row[0] for row in self.connection.execute(_BOUNDS, (row[0],)))
         return self._remember(key, StoredReading(row[0], bool(row[1]), bounds))
 
     def _remember(self, key: bytes, reading: StoredReading) -> StoredReading:
@@ -166,26 +166,18 @@ class LineStore:
                 criterion.span[1] - criterion.span[0], compact(one.expression), criterion.coverage, unread, opened,
             ),
         )  # fmt: skip
-        bounds = []
         for number, item in one.items:
-            eligible = ranges[item.id]
             values = (
                 *_item_values(item, criterion),
-                *_eligible_values(eligible, group),
+                *_eligible_values(ranges[item.id], group),
                 item.population or criterion.population,
             )
-            threshold_id = self._insert(_INSERT_THRESHOLD, (reading_id, number, *values))
-            if (
-                eligible.scale is not None
-                and eligible.applies_if is None
-                and item.concept is not None
-                and values[-1] is None
-            ):
-                bounds.append(threshold_id)
+            self._insert(_INSERT_THRESHOLD, (reading_id, number, *values))
+        bounds = tuple(row[0] for row in self.connection.execute(_BOUNDS, (reading_id,)))
         if line_id is not None:
             facts = fact_keys(criterion.expression, used)
             index_reading(self.connection, reading_id, criterion_clauses(criterion, used), facts)
-        return self._remember(key, StoredReading(reading_id, opened, tuple(bounds)))
+        return self._remember(key, StoredReading(reading_id, opened, bounds))
 
 
 def _digest(values: tuple[Any, ...]) -> bytes:
@@ -273,31 +265,51 @@ def occurrences(
     """The criteria with the ordinal of their first item, in order; the items that stand in no criterion, by
     ordinal; and the places of criteria whose ranges follow from more than one criterion."""
     place = {(one.section, one.path): number for number, one in enumerate(extraction.criteria)}
-    owner = [place.get((item.section, item.criterion), -1) for item in extraction.items]
+    owner = [_owner(place, item.section, item.criterion) for item in extraction.items]
     ordinal_of = {item.id: number for number, item in enumerate(extraction.items)}
     own: list[list[int]] = [[] for _ in extraction.criteria]
     for number, at in enumerate(owner):
         if at >= 0:
             own[at].append(number)
-    found, entangled, next_item = [], set(), 0
+    found: list[tuple[Occurrence, int]] = []
+    entangled: set[int] = set()
+    next_item = 0
     for at, criterion in enumerate(extraction.criteria):
-        first = own[at][0] if own[at] else next_item
-        next_item = max([next_item, *(number + 1 for number in own[at])])
-        strange: dict[int, Item] = {}
-
-        def number_of(
-            name: str, at: int = at, first: int = first, strange: dict[int, Item] = strange
-        ) -> int | str:
-            ordinal = ordinal_of.get(name)
-            if ordinal is None:
-                return name
-            if owner[ordinal] != at:
-                strange[ordinal - first] = extraction.items[ordinal]
-                entangled.update({at, owner[ordinal]})
-            return ordinal - first
-
-        expression = relative_json(criterion.expression, criterion.span[0], number_of)
-        items = [(number - first, extraction.items[number]) for number in own[at]]
-        found.append((Occurrence(criterion, expression, items, sorted(strange.items())), first))
+        mine = own[at]
+        first = mine[0] if mine else next_item
+        next_item = max(next_item, mine[-1] + 1) if mine else next_item
+        numbers = _Numbers(ordinal_of, first)
+        expression = relative_json(criterion.expression, criterion.span[0], numbers)
+        used = [ordinal for ordinal in numbers.used if owner[ordinal] != at]
+        if used:
+            entangled.add(at)
+            entangled.update(owner[ordinal] for ordinal in used)
+        foreign = [(ordinal - first, extraction.items[ordinal]) for ordinal in sorted(set(used))]
+        items = [(number - first, extraction.items[number]) for number in mine]
+        found.append((Occurrence(criterion, expression, items, foreign), first))
     loose = [(number, item) for number, item in enumerate(extraction.items) if owner[number] < 0]
     return found, loose, entangled
+
+
+def _owner(place: Mapping[tuple[str, str], int], section: str, path: str) -> int:
+    """The place of the criterion of an item: of the path, or of the nearest one above it, which took the
+    lines below it in ("one of the following: ..."); -1 for none."""
+    while path and (section, path) not in place:
+        path = path.rpartition(".")[0]
+    return place.get((section, path), -1)
+
+
+class _Numbers:
+    """The number of an item in a criterion, by its id; a name that no item has stays. Keeps what was asked."""
+
+    def __init__(self, ordinal_of: Mapping[str, int], first: int) -> None:
+        self.ordinal_of = ordinal_of
+        self.first = first
+        self.used: list[int] = []
+
+    def __call__(self, name: str) -> int | str:
+        ordinal = self.ordinal_of.get(name)
+        if ordinal is None:
+            return name
+        self.used.append(ordinal)
+        return ordinal - self.first

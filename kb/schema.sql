@@ -274,7 +274,8 @@ CREATE TABLE trial_criterion (       -- where a reading stands
 ) WITHOUT ROWID;
 CREATE INDEX trial_criterion_reading ON trial_criterion(reading_id, version_id, current);
 
-CREATE TABLE trial_bound (           -- the bounds that a version demands of every patient: what surveys read
+CREATE TABLE trial_bound (           -- what a survey of many trials reads: the thresholds of a version that
+                                     -- demand a range of every patient, and requirements without a range
   version_id   INTEGER NOT NULL REFERENCES trial_version(id) ON DELETE CASCADE,
   threshold_id INTEGER NOT NULL REFERENCES line_threshold(id),
   PRIMARY KEY (version_id, threshold_id)
@@ -323,7 +324,7 @@ CREATE INDEX screen_open_few ON screen_open(criteria, version_id);
 
 CREATE VIEW current_version AS SELECT * FROM trial_version WHERE current = 1;
 
-CREATE VIEW criterion AS             -- one node of the criteria tree; the expression as in line_reading
+CREATE VIEW criterion AS             -- one node of the criteria tree
   SELECT k.version_id * 65536 + k.ordinal AS id, k.version_id, k.current, k.ordinal, r.section, k.path,
          k.version_id * 65536 + k.parent AS parent_id, r.heading, r.population, r.line_id, k.start_char,
          k.start_char + r.length AS end_char, r.expression, r.coverage, r.unread, k.reading_id,
@@ -336,7 +337,8 @@ CREATE VIEW threshold AS             -- one item of one trial version, its spans
          CASE WHEN k.ordinal >= 0 THEN k.version_id * 65536 + k.ordinal END AS criterion_id,
          k.ordinal AS criterion_ordinal, nullif(k.path, '') AS path, k.reading_id,
          CASE WHEN k.names IS NULL THEN 'i' || (k.first_item + h.number + 1)
-              ELSE json_extract(k.names, '$."' || h.number || '"') END AS item_id,
+              ELSE json_extract(k.names, '$."' || h.number || '"') END
+           AS item_id,               -- unique in its version
          h.item_key, h.section, h.concept_id, h.concept_text, k.start_char + h.concept_start AS concept_start,
          k.start_char + h.concept_end AS concept_end, h.role, h.entity_type, h.kind, h.comparator, h.low,
          h.high, h.low_inclusive, h.high_inclusive, h.value_set, h.unit, h.unit_text, h.canonical_low,

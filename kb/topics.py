@@ -53,7 +53,8 @@ class Topic:
 class _Rule:
     kind: str
     value: str
-    pattern: re.Pattern[str]
+    patterns: tuple[str, ...]
+    pattern: re.Pattern[str]  # any of them, at the start of a word
     needed: tuple[str, ...]  # one of these stands in every text that the pattern matches; (): unknown
     implied: tuple[tuple[str, str], ...]
 
@@ -71,7 +72,12 @@ def _rules() -> tuple[_Rule, ...]:
         needed = [_literal(one) for one in entry["patterns"]]
         rules.append(
             _Rule(
-                entry["kind"], entry["value"], pattern, tuple(needed) if all(needed) else (), tuple(implied)
+                entry["kind"],
+                entry["value"],
+                tuple(entry["patterns"]),
+                pattern,
+                tuple(needed) if all(needed) else (),
+                tuple(implied),
             )
         )
     return tuple(rules)
@@ -131,17 +137,64 @@ def _texts(trial: Trial) -> Iterator[str]:
 def read_topics(text: str) -> Iterable[Topic]:
     """The products, targets and modalities that a text names (a title, a draft's heading)."""
     folded = text.lower()
-    for rule in _rules():
+    by_start, others = _by_start()
+    found: dict[int, re.Match[str]] = {}
+    for word in _WORD_START.finditer(folded):
+        for number, rule in by_start.get(word[0], ()):
+            if number not in found and (match := rule.pattern.match(folded, word.start())):
+                found[number] = match
+    for number, rule in others:
         for run in rule.needed:
             if run in folded:
                 break
         else:
             if rule.needed:
                 continue
-        match = rule.pattern.search(folded)
-        if match is None:
-            continue
+        last = rule.pattern.search(folded)
+        if last is not None:
+            found[number] = last
+    rules = _rules()
+    for number, match in sorted(found.items()):
+        rule = rules[number]
         words = text[match.start() : match.end()]
         yield Topic(rule.kind, rule.value, words)
         for kind, value in rule.implied:
             yield Topic(kind, value, words)
+
+
+_WORD_START = re.compile(r"(?<![a-z0-9])[a-z0-9]{2}")
+_Numbered = list[tuple[int, _Rule]]
+
+
+@lru_cache(maxsize=1)
+def _by_start() -> tuple[dict[str, _Numbered], _Numbered]:
+    """The rules by the first two signs of what they match, and those that can begin with anything: most
+    words of a text begin no rule."""
+    starting: dict[str, _Numbered] = {}
+    others: _Numbered = []
+    for number, rule in enumerate(_rules()):
+        starts = set[str]().union(*map(_starts, rule.patterns))
+        if "" in starts:
+            others.append((number, rule))
+            continue
+        for start in sorted(starts):
+            starting.setdefault(start, []).append((number, rule))
+    return starting, others
+
+
+_GROUP = re.compile(r"\(\?:([a-z0-9]{2}[a-z0-9 -]*(?:\|[a-z0-9]{2}[a-z0-9 -]*)*)\)(?![?*{])")
+_ANTI = "(?:anti-?)?"
+
+
+def _starts(pattern: str) -> set[str]:
+    """The two signs with which a match of a pattern can begin; "" among them where it does not say so."""
+    pattern = pattern.removeprefix(r"\b")
+    if "|" in re.sub(r"\([^()]*\)", "", pattern):
+        return {""}
+    if pattern.startswith(_ANTI):
+        return {"an"} | _starts(pattern.removeprefix(_ANTI))
+    group = _GROUP.match(pattern)
+    if group is not None:
+        return {one[:2] for one in group[1].split("|")}
+    sure = re.match(r"([a-z0-9]{2})(?![?*{])", pattern)
+    return {"" if sure is None else sure[1]}

@@ -22,6 +22,9 @@ from nlp.model import Criterion, Extraction, Item
 SOURCE_PREFERENCE = ("ctgov",)
 """The registries whose word wins where several sources state one trial; the others follow by name."""
 
+_REMEMBERED_NAMES = 50_000
+"""Ids of conditions, interventions and sponsors at hand: the same names come again and again."""
+
 USUAL_GAP = "\n* "
 """What stands between two criteria in most texts of ClinicalTrials.gov; stored as NULL."""
 
@@ -32,6 +35,7 @@ class TrialWriter:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.lines = LineStore(connection)
+        self._ids: dict[tuple[str, tuple[Any, ...]], int] = {}
         self._concepts: set[str] | None = None
         self._plausible: dict[str, tuple[float | None, float | None]] = {}
 
@@ -42,6 +46,7 @@ class TrialWriter:
     def forget(self) -> None:
         """After a rollback: what was remembered may never have been stored."""
         self._concepts = None
+        self._ids.clear()
         self.lines.forget()
 
     def put(
@@ -140,8 +145,14 @@ class TrialWriter:
         return cursor.lastrowid
 
     def _id_of(self, select: str, insert: str, key: tuple[Any, ...], values: tuple[Any, ...]) -> int:
-        row = self.connection.execute(select, key).fetchone()
-        return int(row[0]) if row is not None else self._insert(insert, values)
+        known = self._ids.get((select, key))
+        if known is None:
+            row = self.connection.execute(select, key).fetchone()
+            known = int(row[0]) if row is not None else self._insert(insert, values)
+            if len(self._ids) >= _REMEMBERED_NAMES:
+                self._ids.clear()
+            self._ids[select, key] = known
+        return known
 
     def _version_row(
         self,
