@@ -156,3 +156,13 @@ def test_the_heading_of_a_group_is_no_conflict_of_an_exclusion(store: Store) -> 
             trial(1, text, healthy_volunteers=section == "exclusion"), Extraction((), (head,), VOCABULARY)
         )
         assert len(show(store, "NCT99000001").conflicts) == conflicts
+
+
+def test_an_item_of_a_line_that_its_criterion_took_in_stands_there(store: Store) -> None:
+    text = "one of the following: platelets >= 50 x 10^9/L; or QTc <= 480 ms"
+    one = replace(item(text, ">= 50 x 10^9/L", "plt", ">=", 50, "10*9/L"), criterion="1.1.2")
+    store.put(trial(1, text), Extraction((one,), (criterion(text, text, All((Leaf("i1"),))),), VOCABULARY))
+    shown = show(store, "NCT99000001")
+    assert shown.loose == ()
+    (limit,) = shown.criteria[0].limits
+    assert (limit.evidence.criterion, limit.evidence.line) == ("1", text)
