@@ -35,7 +35,7 @@ STATUSES = frozenset(
 )
 _ID = re.compile(r"[Nn][Cc][Tt]0*[1-9]\d{0,7}")
 _TOKEN = re.compile(
-    r'"(?P<quoted>[^"]*)"|(?P<bracket>[()])|(?P<area>AREA\[\w+\](?:RANGE\[[^\]]*\]|"[^"]*"|[^\s()]+))|(?P<word>[^\s()",]+)|(?P<comma>,)'
+    r'"(?P<quoted>[^"]*)"|(?P<bracket>[()])|(?P<area>AREA\[\w+\](?:RANGE\[[^\]]*\]|"[^"]*"|[^\s()]+))|(?P<word>[^\s()",\[\]]+)|(?P<comma>,)'
 )
 _AREA = re.compile(
     r'AREA\[(?P<field>\w+)\](?:RANGE\[(?P<low>[^,\]]*),(?P<high>[^\]]*)\]|"(?P<quoted>[^"]*)"|(?P<value>\S+))'

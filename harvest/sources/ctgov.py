@@ -130,7 +130,9 @@ class ClinicalTrialsGov:
             # exists); a query that passed its first page was right, so the token must be what died.
             if token is not None:
                 raise TokenRejected(f"{answer.url}: page token refused ({answer.text()})")
-            raise QueryRejected(f"the registry refuses the query: {answer.text()}")
+            raise QueryRejected(
+                f"the registry refuses the query: {answer.text()}; check its spelling, quotes and brackets"
+            )
         if answer.status != 200:
             raise RegistryError(f"{answer.url}: unexpected status {answer.status} {answer.text()}")
         document = decode(answer.body, answer.url)

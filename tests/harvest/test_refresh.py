@@ -224,6 +224,14 @@ def test_a_wrong_query_is_refused_in_the_registrys_words(archive: Archive) -> No
     assert list(archive.heads()) == []
 
 
+def test_brackets_are_reserved_and_the_refusal_says_what_to_check(archive: Archive) -> None:
+    with (
+        running(holdings(sample(1))) as (source, _, _),
+        pytest.raises(QueryRejected, match="no viable alternative at .*; check its spelling, quotes"),
+    ):
+        refresh_query(archive, source, Query(cond="lupus [class IV"))
+
+
 def test_an_empty_query_is_refused_unless_everything_is_meant(archive: Archive) -> None:
     with running(holdings(sample(1), sample(2, condition="Asthma"))) as (source, _, _):
         with pytest.raises(QueryRejected, match="--all"):
