@@ -106,7 +106,7 @@ def _summary_tables(made: Format, summary: Summary) -> list[Table]:
     tables = [Table(head, [counts], title=f"Exported as {made.name} to {summary.path}")]
     if summary.reasons:
         rows = [(reason, number) for reason, number in summary.reasons.most_common()]
-        tables.append(Table(("reason", "criteria"), rows, title="Not exported whole, by reason"))
+        tables.append(Table(("reason", "criteria"), rows, title="Reasons in the loss report"))
     return tables
 
 
@@ -185,9 +185,19 @@ def export(
         lookback_days=lookback,
         entry_concepts=entry,
         tag=tag,
-        omop=tuple(omop.read_text("utf-8").splitlines()) if omop else (),
+        omop=_omop_rows(omop),
     )
     _run(made, options, (trials, subject, query), target, output)
+
+
+def _omop_rows(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        return tuple(path.read_text("utf-8").split("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise CommandError(f"cannot read {path}: {why}") from error
 
 
 def _run(

@@ -18,7 +18,7 @@ import jsonschema
 
 from harvest.model import Arm, Intervention, MeshTerm, Sponsor, Trial
 from kb.export.errors import NotCanonical
-from kb.export.model import Context, Rendered, TrialRecord, judge
+from kb.export.model import Context, Rendered, TrialRecord, judge, unread_reasons
 from kb.export.notices import notices
 from kb.review import Review
 from nlp.model import Criterion, Item, expression_from_json
@@ -167,14 +167,17 @@ class Canonical:
         )
 
     def render(self, record: TrialRecord, context: Context) -> Rendered:
-        """One line; every criterion is whole."""
-        losses = tuple(judge(record, criterion, "whole") for criterion in record.criteria)
+        """One line; every criterion is whole, and what is unread in it is said."""
+        text = record.trial.eligibility_text
+        losses = tuple(
+            judge(record, each, "whole", *unread_reasons(text, each.expression)) for each in record.criteria
+        )
         return Rendered(dump(record_to_json(record)), losses)
 
     def validate(self, text: str) -> list[str]:
         """What is wrong with an exported text; empty where nothing is."""
         try:
-            for _ in read_records(text.splitlines(), "export"):
+            for _ in read_records(text.split("\n"), "export"):
                 pass
         except NotCanonical as error:
             return [str(error)]

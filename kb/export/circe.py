@@ -161,6 +161,8 @@ class Circe:
             losses.append(_loss(record, criterion, reading))
             if reading.node != Constant(True):
                 text = " ".join(criterion.text.split())
+                if said := record.said_of(criterion):
+                    text += f" (reviewed: {said})"
                 rules.append((f"{criterion.section} {criterion.path}", text, reading.node))
         sets = _ConceptSets(table)
         cohort = _cohort(rules, sets, context)

@@ -24,6 +24,7 @@ class _Characteristics:
     """Turns the expressions of one trial into characteristics, with their link ids and losses."""
 
     def __init__(self, record: TrialRecord, context: Context) -> None:
+        self._record = record
         self._items = record.item_by_id()
         self._text = record.trial.eligibility_text
         self._context = context
@@ -44,6 +45,8 @@ class _Characteristics:
             )
             if made is not None:
                 made["note"] = [{"text": f"Applies to: {criterion.population}"}]
+        if made is not None and (said := self._record.said_of(criterion)):
+            made["note"] = [*made.get("note", ()), {"text": f"Reviewed: {said}"}]
         return made, tuple(self._reasons)
 
     def _of(self, expression: Expression) -> dict[str, Any] | None:

@@ -64,7 +64,12 @@ class FhirGroup:
             outcome = "whole" if not reasons else "dropped" if nothing else "degraded"
             losses.append(judge(record, criterion, outcome, *reasons))  # type: ignore[arg-type]
         found = notices([record.trial.source], record.data_timestamp, synthetic=record.trial.synthetic)
-        body = "".join(f"<p>{escape(each)}</p>" for each in found)
+        decided = [
+            f"Reviewed: {each.section} {each.path}: {said}"
+            for each in record.criteria
+            if (said := record.said_of(each))
+        ]
+        body = "".join(f"<p>{escape(each)}</p>" for each in (*found, *decided))
         group: dict[str, Any] = {
             "resourceType": "Group",
             "id": fhir_id(record.id, "group"),

@@ -27,7 +27,7 @@ OWN_COLUMNS = (
     "leaf", "section", "criterion", "item", "role", "entity_type", "kind", "low_inclusive", "high_inclusive",
     "values", "canonical_low", "canonical_high", "canonical_unit", "condition", "exception", "population",
     "window_value", "window_unit", "window_direction", "window_anchor", "raw_start", "raw_end", "rule", "flags",
-    "unread_why", "criterion_text", "source", "version", "vocabulary", "data_timestamp", "synthetic",
+    "unread_why", "review", "criterion_text", "source", "version", "vocabulary", "data_timestamp", "synthetic",
 )  # fmt: skip
 COLUMNS = CTKB_COLUMNS + OWN_COLUMNS
 
@@ -113,7 +113,7 @@ class Flat:
     """The flat CSV format."""
 
     name = "csv"
-    version = "1.0"
+    version = "1.1"
     title = "flat CSV, one row a leaf, CTKB columns first"
     reader = "Excel, R, pandas, SQL loaders"
     suffix = ".csv"
@@ -197,6 +197,7 @@ def _place(record: TrialRecord, criterion: Criterion, number: int, span: tuple[i
 def _row(record: TrialRecord, cells: dict[str, str]) -> tuple[str, ...]:
     trial = record.trial
     cells = cells | {
+        "review": record.said.get(cells.get("item", ""), ""),
         "nctid": record.id,
         "source": trial.source,
         "version": trial.version,

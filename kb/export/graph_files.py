@@ -19,6 +19,8 @@ from kb.export.errors import BadOption
 from kb.export.model import Context, Loss, Reason, TrialRecord, judge, unread_reasons
 from kb.export.notices import notices
 from kb.graph import MOST_TRIALS, project
+from kb.limits import load_limits
+from kb.reviewed_limits import decided_versions, with_reviews
 from kb.store import Store
 from nlp.model import All, AnyOf, Criterion, Expression, Fact, Leaf, Not, leaves
 
@@ -42,7 +44,7 @@ PREDICATES = {"HAS": "biolink:has_part", "PART_OF": "biolink:part_of", "STATES":
 COLUMNS = {
     "label": "string", "title": "string", "status": "string", "version_date": "string", "synthetic": "boolean",
     "section": "string", "path": "string", "coverage": "float", "unread": "int", "mesh": "string", "comparator": "string",
-    "scale": "string", "min": "float", "max": "float", "unit": "string",
+    "scale": "string", "min": "float", "max": "float", "unit": "string", "review": "string",
 }  # fmt: skip
 """What a node may say, with the type that Neo4j's header names."""
 
@@ -56,12 +58,44 @@ def graph_parts(store: Store, versions: Sequence[int]) -> Iterator[tuple[list[No
         names = _stable_names(store, version, graph)
         nodes = {names[key]: {"id": names[key], **_plain(data)} for key, data in graph.nodes(data=True)}
         edges = {(names[one], names[other], data["kind"]) for one, other, data in graph.edges(data=True)}
+        if decided_versions(store.connection, [version]):
+            _apply_reviews(store, version, nodes, edges)
         yield (
             [nodes[name] for name in sorted(nodes.keys() - seen)],
             sorted(edges - told),
         )
         seen.update(name for name in nodes if not name.startswith(("criterion:", "threshold:")))
         told.update(edge for edge in edges if edge[2] == "IN")
+
+
+def _apply_reviews(store: Store, version: int, nodes: dict[str, Node], edges: set[Edge]) -> None:
+    """What a reviewer decided on a threshold, in place: its node says so, and holds what was decided.
+
+    A rejected one keeps its node without numbers; a corrected concept moves its edge.
+    """
+    trial = store.trial(version).source_id
+    ids: dict[tuple[str, int, int, str], list[str]] = {}
+    for item, section, start, end, concept in store.connection.execute(
+        "SELECT item_id, section, value_start, value_end, coalesce(concept_id, '') FROM threshold"
+        " WHERE version_id = ? ORDER BY ordinal",
+        (version,),
+    ):
+        ids.setdefault((section, start, end, concept), []).append(f"threshold:{trial}/{item}")
+    before = load_limits(store.connection, [version])
+    for old, new in zip(before, with_reviews(store.connection, before), strict=True):
+        name = ids[old.evidence.section, *old.evidence.span, old.concept or ""].pop(0)
+        if new.evidence.review is None:
+            continue
+        facts = {"comparator": new.comparator, "scale": new.scale, "min": new.min_value, "max": new.max_value,
+                 "unit": new.unit if new.scale else None, "review": new.evidence.review}  # fmt: skip
+        kept = {key: value for key, value in nodes[name].items() if key not in facts}
+        nodes[name] = _plain(kept | facts)
+        if new.concept != old.concept:
+            edges.discard((name, f"concept:{old.concept}", "ON"))
+            if new.concept is not None:
+                concept = f"concept:{new.concept}"
+                nodes.setdefault(concept, {"id": concept, "kind": "concept", "label": new.concept_name})
+                edges.add((name, concept, "ON"))
 
 
 def _stable_names(store: Store, version: int, graph: Any) -> dict[str, str]:
@@ -119,7 +153,7 @@ def criterion_loss(record: TrialRecord, criterion: Criterion) -> Loss:
 class _Graph:
     """What the three graph formats share."""
 
-    version = "1.0"
+    version = "1.1"
     suffix = ""
     extra: str | None = None
 
@@ -165,8 +199,8 @@ class Kgx(_Graph):
 
     def validate_folder(self, folder: Path) -> list[str]:
         """Nodes without the keys that KGX needs, ids that are there twice, edges without their nodes."""
-        nodes = [json.loads(line) for line in (folder / "nodes.jsonl").read_text("utf-8").splitlines()]
-        edges = [json.loads(line) for line in (folder / "edges.jsonl").read_text("utf-8").splitlines()]
+        nodes = [json.loads(line) for line in (folder / "nodes.jsonl").read_text("utf-8").split("\n") if line]
+        edges = [json.loads(line) for line in (folder / "edges.jsonl").read_text("utf-8").split("\n") if line]
         problems = [f"node {each.get('id')}: no category" for each in nodes if not each.get("category")]
         problems += [f"edge {each.get('id')}: no predicate" for each in edges if not each.get("predicate")]
         ids = {each["id"] for each in nodes}

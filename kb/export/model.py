@@ -37,7 +37,8 @@ class ConceptFacts:
 class TrialRecord:
     """One trial with everything that was read in its eligibility text: the input of every export.
 
-    ``items`` and ``criteria`` have the reviewers' decisions applied, ``reviews`` says what these were.
+    ``items`` and ``criteria`` have the reviewers' decisions applied, ``reviews`` says what these were, ``said``
+    the same in words by item id ("corrected by ann, 2026-11-22").
     ``vocabulary`` is the digest of the vocabulary that read it; ``data_timestamp`` is the
     registry's own time of its data (ISO 8601). When it was fetched is left out: it says nothing of the content.
     """
@@ -48,6 +49,7 @@ class TrialRecord:
     vocabulary: str = ""
     data_timestamp: str | None = None
     reviews: tuple[Review, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def id(self) -> str:
@@ -57,6 +59,11 @@ class TrialRecord:
     def item_by_id(self) -> dict[str, Item]:
         """The items by the ids that the expressions' leaves name."""
         return {item.id: item for item in self.items}
+
+    def said_of(self, criterion: Criterion) -> str:
+        """What reviewers decided on the readings of a criterion, in words; empty where they did not."""
+        names = [leaf.item for leaf in leaves(criterion.expression) if isinstance(leaf, Leaf)]
+        return "; ".join(f"{name} {self.said[name]}" for name in dict.fromkeys(names) if name in self.said)
 
     def digest(self) -> str:
         """sha256 of all that an export says of the trial, but for the time of the registry's data: a refresh
@@ -81,7 +88,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What became of one criterion in an export; ``reasons`` is empty only where it is whole."""
+    """What became of one criterion in an export, and why; of a whole one ``reasons`` names what was not read
+    in it, which the format writes down as unread."""
 
     trial: str
     section: str

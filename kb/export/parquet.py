@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.export.errors import MissingExtra
-from kb.export.model import Context, Loss, TrialRecord, judge
+from kb.export.model import Context, Loss, TrialRecord, judge, unread_reasons
 from kb.store import Store
 
 _NULL = r"\N"
@@ -132,8 +132,12 @@ class Parquet:
         return digest.hexdigest()
 
     def losses(self, record: TrialRecord, context: Context) -> Iterable[Loss]:
-        """Every criterion is whole: its expression stands in ``criterion.expression`` as JSON."""
-        return [judge(record, criterion, "whole") for criterion in record.criteria]
+        """Every criterion is whole: its expression stands in ``criterion.expression`` as JSON. What is unread in
+        it is said."""
+        text = record.trial.eligibility_text
+        return [
+            judge(record, each, "whole", *unread_reasons(text, each.expression)) for each in record.criteria
+        ]
 
     def validate_folder(self, folder: Path) -> list[str]:
         """Files that DuckDB cannot read, and a criterion whose trial version is missing."""

@@ -50,7 +50,7 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
         row = store.connection.execute(
             "SELECT data_timestamp FROM trial_version WHERE id = ?", (version,)
         ).fetchone()
-        extraction, _ = reviewed(store.connection, store.extraction(version))
+        extraction, said = reviewed(store.connection, store.extraction(version))
         hashes = {line_hash(criterion.text) for criterion in extraction.criteria}
         yield TrialRecord(
             trial=store.trial(version),
@@ -59,6 +59,7 @@ def records(store: Store, versions: Sequence[int]) -> Iterator[TrialRecord]:
             vocabulary=extraction.vocabulary,
             data_timestamp=row[0],
             reviews=tuple(review for review in decided if review.line_hash in hashes),
+            said=said,
         )
 
 

@@ -189,7 +189,7 @@ def _part(
     kept = parts.of(record.id, digest)
     if kept is not None:
         text, lines = kept
-        counts = summary.count(map(json.loads, lines.splitlines()))
+        counts = summary.count(map(json.loads, lines.split("\n")[:-1]))
         summary.unchanged += 1
     else:
         rendered = made.render(record, context)
@@ -271,7 +271,7 @@ def _one(
             text = loss_file.read_text("utf-8")
             if sha(text) == known["loss_sha256"]:
                 summary.unchanged += 1
-                summary.count(map(json.loads, text.splitlines()))
+                summary.count(map(json.loads, text.split("\n")[:-1]))
                 return dict(known), text
     rendered = made.render(record, context)
     body = made.head(context) + rendered.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import jsonschema
@@ -52,7 +52,7 @@ def test_every_object_of_the_schema_is_closed() -> None:
 
 def test_schema_knows_the_words_of_the_model() -> None:
     item = schema()["$defs"]["item"]["properties"]
-    assert set(item) == set(model.Item.__slots__)
+    assert set(item) == {each.name for each in fields(model.Item)}
     assert set(item["comparator"]["enum"]) == set(model.COMPARATORS)
     assert set(item["relative_to"]["enum"]) == {*model.RELATIVE_TO, None}
     assert set(item["entity_type"]["enum"]) == set(model.ENTITY_TYPES)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from kb.concepts import ConceptRow, load_concepts
 from kb.digest import content_digest
 from kb.errors import TrialNotFound
 from kb.export import source
+from kb.export.base import load
 from kb.export.canonical import Canonical, read_records
 from kb.export.model import Context, Options, TrialRecord
+from kb.export.write import export
 from kb.lines import line_hash
-from kb.review import Review, put_review
+from kb.review import Review, make_review, put_review
 from kb.store import Store
 from nlp.model import Extraction
+from tests.export.bench import make_context
 
 
 def test_a_stored_record_comes_back_as_it_was(db: Path, record: TrialRecord) -> None:
@@ -95,6 +99,33 @@ def test_a_review_is_applied_and_travels_with_the_trials_of_its_line(db: Path) -
     assert found[0].reviews == found[1].reviews == (review,)
     assert found[2].reviews == ()
     assert found[2] == third
+
+
+@pytest.mark.parametrize(
+    "name", ["jsonl", "csv", "circe", "fhir", "fhir-group", "kgx", "graphml", "neo4j", "parquet"]
+)
+def test_every_format_says_what_a_reviewer_decided(name: str, db: Path, tmp_path: Path) -> None:
+    with Store.open(db, "write") as store:
+        version = store.version_id("NCT99000001")
+        extraction = store.extraction(version)
+        made = make_review(
+            extraction.criteria[0], extraction.items[0], "corrected", "R. Eader", "", {"low": 60.0}
+        )
+        with store.transaction() as connection:
+            put_review(connection, made)
+        context = make_context()
+        chosen = [version]
+        export(load(name), source.records(store, chosen), tmp_path / "out", context, source=(store, chosen))
+    files = [path for path in (tmp_path / "out").iterdir() if path.name.find("loss") < 0]
+    told = b"".join(path.read_bytes() for path in files)
+    if name == "parquet":
+        told = str(
+            duckdb.connect().execute(f"SELECT * FROM '{tmp_path}/out/review.parquet'").fetchall()
+        ).encode()
+    assert b"R. Eader" in told
+    if name in ("kgx", "csv"):
+        assert b"corrected by R. Eader" in told
+        assert b"60" in told
 
 
 def test_a_snapshot_ends_without_a_trace(db: Path) -> None:
