@@ -53,7 +53,8 @@ def describe_columns(store: Store, name: str) -> list[DescribedColumn]:
         raise QueryInvalid(f"{name!r} is no table or view; `trialkb sql --describe` lists them")
     # a view's columns mean what they mean in the tables that it reads
     read = [one for one in _all(store) if re.search(rf"\b(?:FROM|JOIN) {one.name}\b", wanted.schema)]
-    meanings, refers = {}, {}
+    meanings: dict[str, str] = {}
+    refers: dict[str, str] = {}
     for each in (*(read if isinstance(wanted, View) else ()), wanted):
         meanings |= _meanings(each.schema)
         if isinstance(each, Table):
