@@ -190,12 +190,18 @@ class _Finder:
             "concepts": bool(features.concepts),
         }
         present = {part: weight for part, weight in self.finding.weights.items() if has[part]}
-        if has["intervention"] and not self.subject.trial.interventions:
+        if has["intervention"] and not self._tells_its_intervention():
             present["intervention"] = self.finding.intervention_weight_from_text
         if not present:
             raise BadQuestion("this text names no condition, intervention or criterion to search by")
         total = sum(present.values())
         return {part: weight / total for part, weight in present.items()}
+
+    def _tells_its_intervention(self) -> bool:
+        """Whether the record names interventions, or a draft's title says what is tested. A stored record
+        without any is another matter: there the title is all that is left, and misleads."""
+        named = self.subject.features.of("product") or self.subject.features.of("target")
+        return bool(self.subject.trial.interventions or (self.subject.version_id is None and named))
 
     def ranked(self) -> list[_Scored]:
         """Every candidate with its score, best first; equal scores by version."""
@@ -308,6 +314,9 @@ class _Finder:
             for rank, one in enumerate(scored, start=1)
         ]
 
+    def _concept_names(self) -> dict[str, str]:
+        return dict(self.store.connection.execute("SELECT id, name FROM concept"))
+
     def _reasons(self, scored: _Scored) -> tuple[Reason, ...]:
         reasons = []
         words = self.subject.words
@@ -328,7 +337,9 @@ class _Finder:
             name = grade.name
             if part == "concepts" and grade.value > 0:
                 theirs = load_concepts_of(self.store.connection, scored.version_id)
-                name, because = concept_words(self.subject.features.concepts, theirs, self.rarities)
+                name, because = concept_words(
+                    self.subject.features.concepts, theirs, self.rarities, self._concept_names()
+                )
             reasons.append(Reason(part, name, because, grade.value, weight, grade.value * weight))
         return tuple(reasons)
 

@@ -58,7 +58,7 @@ def describe_columns(store: Store, name: str) -> list[DescribedColumn]:
     for each in (*(read if isinstance(wanted, View) else ()), wanted):
         meanings |= _meanings(each.schema)
         if isinstance(each, Table):
-            refers |= {key.column: f"{key.other_table}.{key.other_column}" for key in each.foreign_keys}
+            refers |= {str(key.column): f"{key.other_table}.{key.other_column}" for key in each.foreign_keys}
     return [
         DescribedColumn(one.name, one.type, refers.get(one.name, ""), meanings.get(one.name, ""))
         for one in wanted.columns

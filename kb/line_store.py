@@ -16,7 +16,7 @@ from kb.lines import item_key, line_hash
 from kb.placing import relative_json
 from kb.rows import LINE_THRESHOLD_COLUMNS, compact, flag
 from kb.screen_index import criterion_clauses, fact_keys, index_reading, is_open, registry_clauses
-from nlp.model import All, Criterion, Extraction, Item, Qualifier, Unread, leaves
+from nlp.model import All, Criterion, Extraction, Item, Qualifier, Section, Unread, leaves
 
 _REMEMBERED = 20_000
 """Readings known by heart; of a large registry the frequent ones."""
@@ -291,7 +291,7 @@ def occurrences(
     return found, loose, entangled
 
 
-def _owner(place: Mapping[tuple[str, str], int], section: str, path: str) -> int:
+def _owner(place: Mapping[tuple[Section, str], int], section: Section, path: str) -> int:
     """The place of the criterion of an item: of the path, or of the nearest one above it, which took the
     lines below it in ("one of the following: ..."); -1 for none."""
     while path and (section, path) not in place:

@@ -200,10 +200,15 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(sorted(values)[:3])
 
 
-def concept_words(one: Iterable[str], other: Iterable[str], weights: Mapping[str, float]) -> tuple[str, str]:
+def concept_words(
+    one: Iterable[str], other: Iterable[str], weights: Mapping[str, float], names: Mapping[str, str]
+) -> tuple[str, str]:
     """(how many criterion concepts are shared, the rarest of them), inclusion and exclusion kept apart."""
     mine, theirs = set(one), set(other)
     shared = sorted(mine & theirs, key=lambda key: (-weights.get(key, 0.0), key))
     if not shared:
         return "none", ""
-    return f"{len(shared)} of {len(mine | theirs)} criterion concepts shared", ", ".join(shared[:5])
+    return f"{len(shared)} of {len(mine | theirs)} criterion concepts shared", "; ".join(
+        f"{names.get(concept, concept)} ({section})"
+        for section, _, concept in (key.partition(":") for key in shared[:5])
+    )

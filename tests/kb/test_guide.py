@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +55,31 @@ def test_records_are_flat(filled: Path) -> None:
             assert some
             for record in some.records():
                 assert all(value is None or isinstance(value, (str, int, float)) for value in record.values())
+
+
+class TakenRecords:
+    """Stands in for pandas.DataFrame: what it is given is kept. pandas itself is 70 MB that no code needs."""
+
+    def __init__(self, records: list[dict[str, object]]) -> None:
+        self.records = records
+
+
+def test_a_data_frame_is_made_of_the_records(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=TakenRecords))
+    with open_kb(filled) as kb:
+        limits = kb.limits(["NCT06886919"], "platelets")
+        frame = limits.to_pandas()
+        assert isinstance(frame, TakenRecords)
+        assert frame.records == limits.records()
+        assert [(one["min_value"], one["unit"], one["trial"]) for one in frame.records] == [
+            (50.0, "10*9/L", "NCT06886919")
+        ]
+
+
+def test_without_pandas_the_error_names_it(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with open_kb(filled) as kb, pytest.raises(ModuleNotFoundError, match="pandas"):
+        kb.search("lupus").to_pandas()
 
 
 def test_pandas_where_it_is_there(filled: Path) -> None:
