@@ -55,7 +55,9 @@ def preview(db: Path, archive: Archive, reading: Reading) -> tuple[list[Moved], 
             for after, trial in new.current_versions():
                 if trial not in before or _same_reading(old, before[trial], new, after):
                     continue
-                changes = diff(stored_state(old, before[trial]), stored_state(new, after)).thresholds
+                # Reviews stand in the old file only, and are carried over: what is compared is the reading.
+                one = stored_state(old, before[trial], as_read=True)
+                changes = diff(one, stored_state(new, after, as_read=True)).thresholds
                 told = [change for change in changes if change.cause != "moved"]
                 for change in told:
                     limit = change.after or change.before

@@ -21,6 +21,7 @@ from harvest.model import Trial
 from kb.errors import BadQuestion
 from kb.limits import SIDES, Limit, load_limits
 from kb.lines import line_hash, name_key
+from kb.reviewed_limits import reviewed_limits
 from kb.store import Store
 
 T = TypeVar("T")
@@ -110,14 +111,19 @@ class Difference:
         )
 
 
-def stored_state(store: Store, version_id: int, name: str | None = None) -> State:
-    """A stored version as a state. Raises TrialNotFound."""
+def stored_state(store: Store, version_id: int, name: str | None = None, *, as_read: bool = False) -> State:
+    """A stored version as a state, with what reviewers decided: a corrected limit is the reviewer's, a rejected
+    one is none; ``as_read`` leaves their decisions out. Raises TrialNotFound."""
     trial, extraction = store.trial(version_id), store.extraction(version_id)
     lines = tuple(Line(one.section, one.path, one.text) for one in extraction.criteria)
     dated = name or trial.last_update_posted or trial.version[:12]
-    return State(
-        dated, trial, extraction.vocabulary, lines, tuple(load_limits(store.connection, [version_id]))
+    read = load_limits if as_read else reviewed_limits
+    limits = (
+        limit
+        for limit in read(store.connection, [version_id])
+        if as_read or not (limit.evidence.review or "").startswith("rejected")
     )
+    return State(dated, trial, extraction.vocabulary, lines, tuple(limits))
 
 
 def diff_versions(

@@ -7,6 +7,7 @@ import pytest
 
 from kb.diff import State, diff, diff_versions, stored_state
 from kb.errors import BadQuestion
+from kb.review import make_review, put_review
 from kb.store import Store
 from nlp.model import Extraction, Leaf
 from tests.kb.samples import VOCABULARY, criterion, item, platelets_trial, trial
@@ -140,3 +141,21 @@ def test_the_same_number_for_others_says_for_whom(store: Store) -> None:
     store.put(replace(made, **LATER), replace(extraction, items=(read, extraction.items[1])))
     (change,) = diff_versions(store, ID).thresholds
     assert change.words == "Platelet count ≥ 50 10*9/L: population all → arm A"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "corrected", "words"),
+    [
+        ("corrected", {"low": 60.0}, "Platelet count ≥ 60 10*9/L → ≥ 50 10*9/L"),
+        ("wrong", None, "Platelet count not stated → ≥ 50 10*9/L"),
+    ],
+)
+def test_what_a_reviewer_decided_on_a_line_holds_in_a_comparison(
+    store: Store, verdict: Any, corrected: dict[str, Any] | None, words: str
+) -> None:
+    before = platelets_trial(value=75)[1]
+    amended(store)
+    review = make_review(before.criteria[0], before.items[0], verdict, "ann", "because", corrected)
+    with store.transaction() as connection:
+        put_review(connection, review)
+    assert [change.words for change in diff_versions(store, ID).thresholds] == [words]
