@@ -106,6 +106,7 @@ _GROUP_OF_PATIENTS = re.compile(
     r"(?:patients?|participants?|subjects?|individuals|people|adults|volunteers) (?:with|without|on|receiving) (?!any\b|one\b|the following)[^:：;.<>≤≥=]{2,60}[:：]?",
     re.IGNORECASE,
 )
+_NOTE_WORDS = ("riteri", "RITERI", "ulnerable")  # one of them is in every note
 _NOTE = re.compile(
     r"(?:note\s*[:：]?\s*)?(?:(?:other|further|additional|all|more|various|\d+)\s+)?(?:protocol[- ](?:defined|specified)\s+)?"
     r"(?:in|ex)clusion\s?(?:/\s?(?:in|ex)clusion)?\s+criteria\s+(?:may\s+|could\s+|will\s+|must\s+)?(?:appl(?:y|ied)|be\s|are\s+(?:listed|specified)|according)"
@@ -140,23 +141,29 @@ def _entries(raw: str, block: Block) -> list[Entry]:
         return_lone_letters(raw, lines)
     dashes = dashes_run_on(raw[start:end], raw[max(0, start - 3) : start].rstrip().endswith(":-"))
     if dashes or (spots := hints(raw, start, end)):
-        lines = _run_on(raw, lines, [] if dashes else spots, dashes)
+        lines = _run_on(raw, lines, None if dashes else spots)
     return join_broken(raw, lines, start, end)
 
 
-def _run_on(raw: str, lines: list[Entry], spots: list[int], dashes: bool) -> list[Entry]:
-    """The lines, cut at run-on items; ``spots`` are where one could start, ``dashes`` looks everywhere."""
+def _run_on(raw: str, lines: list[Entry], spots: list[int] | None) -> list[Entry]:
+    """The lines, cut at run-on items; ``spots`` are where one could start (None: anywhere)."""
     entries: list[Entry] = []
     numbers: Numbers = []
     known = {(entry.enum.style, entry.enum.value) for entry in lines if entry.enum}
     spot = 0
     for index, entry in enumerate(lines):
-        while spot < len(spots) and spots[spot] < entry.start:
-            spot += 1
         parts = [entry]
-        if dashes or (spot < len(spots) and spots[spot] < entry.end):
+        near: list[int] | None = None
+        if spots is not None:
+            while spot < len(spots) and spots[spot] < entry.start:
+                spot += 1
+            first = spot
+            while spot < len(spots) and spots[spot] < entry.end:
+                spot += 1
+            near = spots[first:spot]
+        if near is None or near:
             after = lines[index + 1] if index + 1 < len(lines) else None
-            parts = split_entry(raw, entry, numbers, after, dashes, known)
+            parts = split_entry(raw, entry, numbers, after, near, known)
         for part in parts:
             if part.enum is not None:
                 advance(numbers, part.enum.style, part.enum.value)
@@ -176,7 +183,10 @@ def _flat(entries: list[Entry], texts: list[str], taken: Paths) -> list[str] | N
         return None
     indent, bullet = first.indent, first.bullet
     for text in texts:
-        if _opens(text) or text[-8:].lower() == "ollowing" or text in LONE:
+        last = text[-1]
+        if last in ":：-–." and _COLON.search(text, max(0, len(text) - 3)) is not None:
+            return None
+        if (last == "g" and text.endswith(("ollowing", "OLLOWING"))) or (len(text) <= 8 and text in LONE):
             return None
     if first.enum is None:
         gaps = 0
@@ -209,12 +219,13 @@ def _block(raw: str, block: Block, taken: Paths) -> list[Node]:
     section, who = block.section, block.population
     if (flat := _flat(entries, texts, taken)) is None:
         return _tree(block, entries, texts, taken)
+    noted = any(word in raw for word in _NOTE_WORDS)
     return [
         Node(
             path, section, entry.start, entry.end, None, None, None,
             nested(who, own) if (own := label(text)) is not None else who,
             "en" if text.isascii() else language(text),
-            _kind(text, False, False),
+            _kind(text, False, False) if noted or len(text) < 12 else "criterion",
         )
         for path, entry, text in zip(flat, entries, texts, strict=True)
     ]  # fmt: skip
@@ -297,7 +308,7 @@ def _logic(text: str, section: Section, below: list[str]) -> str | None:
 
 
 def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
-    if ("riteri" in text or "RITERI" in text or "ulnerable" in text) and _NOTE.match(text):
+    if any(word in text for word in _NOTE_WORDS) and _NOTE.match(text):
         return "note"
     if len(text) < 12:
         if text.strip(" *_").lower() == "and":

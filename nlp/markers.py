@@ -19,6 +19,7 @@ BULLETS = GLYPHS + "*+-–—−‐‑§Øo"
 
 _STRIP = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + INVISIBLE
 
+_STRIPPED = frozenset(_STRIP)
 LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _SPACE = re.compile(rf"{WS}*")
 # One bullet: a glyph; or a dash, star, "o" that white space (or, for the dash and the star, a letter) follows.
@@ -129,14 +130,22 @@ _USUAL = re.compile(
     (?![A-Za-z]{1,5}\\?[.):\-]|[A-Za-z]\ |o\ )([A-Za-z≥≤≧≦"'“][^\n]*)|[^\n]+""",
     re.VERBOSE,
 )
+_ASCII_BREAKS = ("\r", "\v", "\f", "\x1c", "\x1d", "\x1e")
 ODD_BREAK = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+def has_odd_breaks(raw: str, start: int, end: int) -> bool:
+    """Whether anything but a line feed ends a line of ``raw[start:end]``."""
+    if not raw.isascii():
+        return ODD_BREAK.search(raw, start, end) is not None
+    return any(raw.find(mark, start, end) >= 0 for mark in _ASCII_BREAKS)
 
 
 def read_lines(raw: str, start: int, end: int) -> list[Entry]:
     """The entries of the lines of ``raw[start:end]`` that hold text."""
     entries: list[Entry] = []
     gap_at = start
-    if ODD_BREAK.search(raw, start, end):
+    if has_odd_breaks(raw, start, end):
         for line in LINE.finditer(raw, start, end):
             gap = len(raw[gap_at : line.start()].replace("\r\n", "\n")) > 1
             if (entry := read_line(raw, line.start(), line.end(), gap)) is not None:
@@ -144,21 +153,21 @@ def read_lines(raw: str, start: int, end: int) -> list[Entry]:
                 gap_at = line.end()
         return entries
     for match in _USUAL.finditer(raw, start, end):
-        (at, stop), (_, indent_end), bullet_at, number_at, (text_at, _) = match.regs
+        at, (text_at, stop) = match.start(), match.span(4)
         if text_at < 0:
+            stop = match.end()
             if (odd := read_line(raw, at, stop, at - gap_at > 1)) is not None:
                 entries.append(odd)
                 gap_at = stop
             continue
         final = stop
-        if (last := raw[stop - 1]) == " " or last == "\t" or last in INVISIBLE or last.isspace():
+        if raw[stop - 1] in _STRIPPED:
             final = text_at + len(raw[text_at:stop].rstrip(_STRIP))
+        bullet, number = match.group(2, 3)
         enum = None
-        if number_at[0] >= 0:
-            value = int(raw[number_at[0] : number_at[1]])
-            enum = Enumerator("1.", value, str(value))
-        bullet = raw[bullet_at[0]] if bullet_at[0] >= 0 else ""
-        entries.append(Entry(indent_end - at, bullet, enum, text_at, final, at - gap_at > 1))
+        if number is not None:
+            enum = Enumerator("1.", int(number), number if number[0] != "0" else str(int(number)))
+        entries.append(Entry(match.end(1) - at, bullet or "", enum, text_at, final, at - gap_at > 1))
         gap_at = stop
     return entries
 

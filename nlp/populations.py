@@ -286,7 +286,6 @@ _AGE_SAID = re.compile(
 )  # "Adults: 18 years or older" restricts, and is no label
 _BRACKET = re.compile(r"\\?\[([^\[\]\\]{3,80})\\?\]\s*[:：]?\s*\S|【([^【】]{3,60})】\s*\S")
 _IN_GROUP = re.compile(r"(?:in|for) (?:the )?([A-Za-z0-9][^,:：.;()]{2,60}?)( only)?,\s", re.IGNORECASE)
-_BEHIND_STEMS = ("cohort", "arm", "part", "stud", " only")
 _SURE = re.compile(
     rf"(?:(?:{_WORD}\s){{0,3}}(?:cohorts?|arms?|parts?|sub[- ]?stud(?:y|ies))\b)", re.IGNORECASE
 )
@@ -325,7 +324,10 @@ def label(text: str) -> str | None:
 def _behind(text: str) -> str | None:
     """The population in the brackets that end a text: "(Part 1 only)"."""
     opened = text.rfind("(", len(text) - 60 if len(text) > 60 else 0)
-    if opened < 0 or not any(stem in (low := text[opened:].lower()) for stem in _BEHIND_STEMS):
+    if opened < 0:
+        return None
+    low = text[opened:].lower()
+    if not ("cohort" in low or "arm" in low or "part" in low or "stud" in low or " only" in low):
         return None
     words = text[opened + 1 : text.rfind(")")].strip()
     found = _label().fullmatch(words)

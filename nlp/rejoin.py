@@ -18,8 +18,11 @@ def join_wrapped(raw: str, entries: list[Entry]) -> list[Entry]:
     happens twice or more in lines of one width. Lists whose items start in lower case stay lists.
     """
     # A text that is longer than a width needs no look at its indentation.
-    if len(entries) < 3 or max(entry.end - entry.start for entry in entries) > _WIDE + 10:
+    if len(entries) < 3:
         return entries
+    for entry in entries:
+        if entry.end - entry.start > _WIDE + 10:
+            return entries
     widths = [_width(raw, entry) for entry in entries]
     if max(widths) > _WIDE + 10:
         return entries

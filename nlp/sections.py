@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nlp.headings import Side
 from nlp.headings import heading as short_heading
-from nlp.markers import LINE, ODD_BREAK, WS, Entry, read_line
+from nlp.markers import LINE, WS, Entry, has_odd_breaks, read_line
 from nlp.model import Section, Span
 from nlp.populations import everyone, population, titles
 from nlp.populations import heading as population_of_line
@@ -241,6 +241,20 @@ def find(raw: str, now: Section) -> list[_Found]:
     return found
 
 
+def _may_head(word: str, low: str, start: int, at: int, end: int) -> bool:
+    """Whether the line ``low[start:end]`` that holds a heading's word at ``at`` can be a heading or hold one."""
+    if word == "criteri":
+        return True
+    if word == "inclu" and not low.startswith(("sion", "tion", "ded"), at + 5):
+        return False
+    # a sentence that opens a section ends in a colon; a heading in other words is short, or begins the line
+    return (
+        end - start <= 70
+        or at - start <= 24
+        or (end - start <= 400 and low[end - 4 : end].rstrip()[-1:] in ":：")
+    )
+
+
 def _candidate_lines(raw: str) -> list[Span]:
     """The lines that hold a word which a section heading cannot do without, in order."""
     low = raw.lower()
@@ -253,15 +267,16 @@ def _candidate_lines(raw: str) -> list[Span]:
         floor = 0
         at = low.find(word)
         if at >= 0 and odd is None:
-            odd = ODD_BREAK.search(raw) is not None
+            odd = has_odd_breaks(raw, 0, len(raw))
         while at >= 0:
-            line = LINE.match(raw, at)
-            end = line.end() if line else at + 1
             start = raw.rfind("\n", floor, at) + 1 or floor
+            end = raw.find("\n", at)
+            if end < 0:
+                end = len(raw)
             if odd:
                 start = max(start, *(raw.rfind(mark, start, at) + 1 for mark in _BREAKS))
-            apt = word != "inclu" or low.startswith("sion", at + 5) or low.startswith("tion", at + 5)
-            if word == "criteri" or (apt and end - start <= 400):
+                end = line.end() if (line := LINE.match(raw, at)) else at + 1
+            if _may_head(word, low, start, at, end):
                 spans[start] = end
             floor = end
             at = low.find(word, end)
