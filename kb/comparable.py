@@ -123,6 +123,14 @@ def rank_by_topic(store: Store, subject: Subject) -> list[tuple[int, float, bool
     return [(one.version_id, one.score, one.in_block) for one in _Finder(store, subject).ranked()]
 
 
+def grades_by_topic(store: Store, subject: Subject) -> dict[int, dict[str, float]]:
+    """The grade (0 to 1) of every candidate in each part of finding, by version: what the weights weigh."""
+    return {
+        one.version_id: {part: grade.value for part, grade, _ in one.grades} | {"themes": one.themes}
+        for one in _Finder(store, subject).ranked()
+    }
+
+
 def comparable(
     store: Store,
     subject: Subject,
