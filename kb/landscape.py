@@ -38,7 +38,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class LandscapeRow:
-    """One axis: ``stating`` of ``trials`` trials state it. Values in ``unit``, ascending."""
+    """One axis: ``stating`` of ``trials`` trials state it. Values in ``unit``, ascending; what conversion
+    rounds differently (within 1 %) counts as one value."""
 
     concept: str
     concept_name: str
@@ -219,6 +220,8 @@ def _row(
     asked: int | None,
 ) -> LandscapeRow:
     concept, side, scale = axis
+    if not settings()[1].is_linear(unit, scale):
+        bounds = _as_one(bounds)
     values = sorted(bounds.values())
     q1, median, q3 = _quartiles(values)
     counts = Counter(values)
@@ -231,6 +234,20 @@ def _row(
         median, q3, values[-1], tuple(sorted(counts.items())), tuple(sorted(far, key=lambda pair: (pair[1], pair[0]))),
         None if own is None else _standing(own, side, others), asked is not None and own is None,
     )  # fmt: skip
+
+
+def _as_one(bounds: dict[int, float]) -> dict[int, float]:
+    """The bounds, with those that are one limit in two units (221 umol/L and 2.5 mg/dL, which is 221.004) made
+    one value: a number of more than four digits comes from a conversion, and stands for the most frequent
+    plain one within the band in which conversion rounds. Plain numbers are never joined."""
+    band = settings()[1].same_band
+    counts = Counter(bounds.values())
+    plain = [value for value in counts if float(f"{value:.4g}") == value]
+    stands_for = {value: value for value in plain}
+    for value in counts.keys() - stands_for.keys():
+        near = [one for one in plain if abs(one - value) <= band * abs(value)]
+        stands_for[value] = max(near, key=lambda one: (counts[one], -one)) if near else float(f"{value:.4g}")
+    return {version: stands_for[value] for version, value in bounds.items()}
 
 
 def _rounded(value: float) -> float:

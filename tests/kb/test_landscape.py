@@ -61,3 +61,10 @@ def test_a_maximum_is_stricter_when_it_is_lower(some: Store) -> None:
 def test_an_unknown_subject_is_said(some: Store) -> None:
     with pytest.raises(BadQuestion, match="no stored trial is about gout"):
         landscape(some, conditions=["gout"])
+
+
+def test_one_limit_in_two_units_is_one_value(store: Store) -> None:
+    for number, value in enumerate((221, 221, 221.004, 221.0021, 222, 176.8034), start=1):
+        store.put(*platelets_trial(number, value=value))
+    row = platelets(store)
+    assert row.counts == ((176.8, 1), (221, 4), (222, 1))  # 222 was written: it is not joined
