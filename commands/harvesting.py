@@ -22,8 +22,9 @@ from commands.output import (
 from harvest import run_log
 from harvest.archive import Archive
 from harvest.http import Client, Politeness
-from harvest.refresh import Report, refresh_query
+from harvest.refresh import refresh_query
 from harvest.refresh_ids import refresh_ids
+from harvest.report import Report
 from harvest.run_lock import is_held, run_lock
 from harvest.sources import clinconnect, ctgov
 from harvest.sources.base import Query

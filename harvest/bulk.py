@@ -25,7 +25,7 @@ from harvest.errors import HarvestError, InvalidTrialId, UnexpectedShape, Unread
 from harvest.fault_points import reach
 from harvest.file_entries import files_of, unpacked, zip_entries
 from harvest.intake import Outcome, in_order, packed
-from harvest.refresh import REPORTED, Report, in_short, make_report
+from harvest.report import REPORTED, Report, in_short, make_report
 from harvest.sources import clinconnect, ctgov_record
 from harvest.sources.base import Prepared, Storable
 from harvest.sources.ctgov_record import utc_now

@@ -18,7 +18,7 @@ from harvest.archive import Archive
 from harvest.canonical import decode
 from harvest.errors import HarvestError, HistoryUnusable, RecordNotFound, UnexpectedShape
 from harvest.http import Client
-from harvest.refresh import REPORTED, Report, make_report
+from harvest.report import REPORTED, Report, make_report
 from harvest.sources import ctgov_record
 from harvest.sources.base import Prepared
 from harvest.sources.ctgov import check_json

@@ -24,9 +24,7 @@ from typing import Any
 from harvest import run_log
 from harvest.archive import Archive, Outcome
 from harvest.batches import batches, fetch_batch
-from harvest.canonical import encode
 from harvest.errors import (
-    BadInput,
     HarvestError,
     InvalidTrialId,
     RegistryError,
@@ -34,6 +32,7 @@ from harvest.errors import (
     UnexpectedShape,
 )
 from harvest.fault_points import reach
+from harvest.report import REPORTED, Report, in_short, make_report, refused_body
 from harvest.run_log import Checkpoint
 from harvest.sources.base import Query
 from harvest.sources.ctgov import ClinicalTrialsGov
@@ -46,30 +45,7 @@ RESTARTS = 3
 # Pages in a row, without a single id that had not come yet, after which paging leads nowhere: empty pages
 # happen, an endless row of them would ask the host forever.
 STALLED_PAGES = 50
-# Problems that the message of a run tells one by one.
-PROBLEMS_SHOWN = 5
 Progress = Callable[[int, int | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did. ``state``: complete, incomplete. Ids sorted; ``unchanged`` is a number."""
-
-    run: int
-    source: str
-    state: str
-    data_version: str | None
-    new: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    drifted: tuple[str, ...] = ()
-    vanished: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unchanged: int = 0
-    older: int = 0
-    requests: int = 0
-    up_to_date: bool = False
-    message: str = ""
 
 
 class _DataMoved(Exception):
@@ -91,6 +67,7 @@ class QueryRefresh:
     since: str | None = field(default=None, init=False)
     problems: list[str] = field(default_factory=list, init=False)
     _sent_before: int = field(default=0, init=False)
+    _counted: int = field(default=0, init=False)
 
     def run(self) -> Report:
         """Bring the search into the archive. Raises what the source raises; what had arrived is kept."""
@@ -161,6 +138,7 @@ class QueryRefresh:
                     ids: Iterable[str] = list(listed_ids(page.records))
                 else:
                     ids = self._store(page.records, page.url)
+                run_log.count_requests(self.archive, self.run_id, self._uncounted())
                 added = run_log.arrive(self.archive, self.key, point.stage, ids)
             reach("refresh.after_page")
             arrived += added
@@ -295,7 +273,7 @@ class QueryRefresh:
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}
             counts = run_log.end(
                 self.archive, self.run_id, "complete" if complete else "incomplete", utc_now(),
-                data=self.data, requests=requests, message=message,
+                data=self.data, requests=self._uncounted(), message=message,
             )  # fmt: skip
             # One that was amended out of the search counts as changed, and has left it all the same.
             gone = run_log.gone(self.archive, self.key, self.run_id)
@@ -311,44 +289,18 @@ class QueryRefresh:
     def _sent(self) -> int:
         return self.source.client.requests_sent - self._sent_before
 
+    def _uncounted(self) -> int:
+        """Requests that the run in the archive does not count yet: a killed one must not have lost them."""
+        sent = self._sent()
+        new, self._counted = sent - self._counted, sent
+        return new
+
     def _fail(self, message: str) -> None:
         with self.archive.transaction():
             run_log.end(
                 self.archive, self.run_id, "failed", utc_now(), data=None,
-                requests=self._sent(), message=message,
+                requests=self._uncounted(), message=message,
             )  # fmt: skip
-
-
-REPORTED: tuple[Outcome, ...] = ("new", "changed", "drifted", "vanished", "left", "missing")
-
-
-def make_report(
-    run: int,
-    source: str,
-    complete: bool,
-    data: str | None,
-    ids: dict[Outcome, tuple[str, ...]],
-    counts: dict[str, int],
-    requests: int,
-    message: str,
-) -> Report:
-    """The report of a run that ended, from the ids by outcome and the counts."""
-    return Report(
-        run=run,
-        source=source,
-        state="complete" if complete else "incomplete",
-        data_version=data,
-        unchanged=counts.get("unchanged", 0),
-        older=counts.get("older", 0),
-        requests=requests,
-        message=message,
-        new=ids["new"],
-        changed=ids["changed"],
-        drifted=ids["drifted"],
-        vanished=ids["vanished"],
-        left=ids["left"],
-        missing=ids["missing"],
-    )
 
 
 def refresh_query(
@@ -379,18 +331,3 @@ def listed_ids(records: Iterable[Any]) -> Iterable[str]:
             yield str(record["protocolSection"]["identificationModule"]["nctId"])
         except (TypeError, KeyError):
             log.warning("an entry without an id in a list of ids")
-
-
-def refused_body(error: BadInput, record: Any) -> bytes:
-    """What is kept of a record that is no trial: the bytes of the error, else its JSON (without contacts)."""
-    if isinstance(error, UnexpectedShape):
-        return error.body
-    return encode(record)
-
-
-def in_short(problems: Sequence[str]) -> str:
-    """The first problems on one line, and how many more there are."""
-    shown = list(problems[:PROBLEMS_SHOWN])
-    if len(problems) > len(shown):
-        shown.append(f"and {len(problems) - len(shown)} more")
-    return "; ".join(shown)

@@ -11,7 +11,8 @@ from harvest.archive import Archive
 from harvest.batches import batches, fetch_batch
 from harvest.errors import HarvestError, InvalidTrialId, RecordNotFound, UnexpectedShape
 from harvest.fault_points import reach
-from harvest.refresh import REPORTED, Progress, Report, in_short, make_report, refused_body
+from harvest.refresh import Progress
+from harvest.report import REPORTED, Report, in_short, make_report, refused_body
 from harvest.sources.base import Prepared
 from harvest.sources.clinconnect import ClinConnect
 from harvest.sources.ctgov import ClinicalTrialsGov

@@ -107,7 +107,10 @@ def begin(
 def end(
     archive: Archive, run: int, state: State, at: str, *, data: str | None, requests: int, message: str = ""
 ) -> dict[str, int]:
-    """End a run inside a transaction: its counts are kept, the rows of unchanged trials dropped."""
+    """End a run inside a transaction: its counts are kept, the rows of unchanged trials dropped.
+
+    ``requests`` are added to those counted on the way.
+    """
     counts = dict(
         archive.connection.execute(
             "SELECT outcome, count(*) FROM run_record WHERE run = ? GROUP BY outcome", (run,)
@@ -120,16 +123,15 @@ def end(
     )
     if state != "failed":
         archive.connection.execute("DELETE FROM run_record WHERE run = ? AND outcome = 'unchanged'", (run,))
-    told = {
-        "run": run,
-        "state": state,
-        "data": data,
-        "requests": requests,
-        "found": counts,
-        "problem": message,
-    }
+    (sent,) = archive.connection.execute("SELECT requests FROM run WHERE id = ?", (run,)).fetchone()
+    told = {"run": run, "state": state, "data": data, "requests": sent, "found": counts, "problem": message}
     log.log(logging.INFO if state == "complete" else logging.WARNING, "run ended", extra=told)
     return counts
+
+
+def count_requests(archive: Archive, run: int, sent: int) -> None:
+    """Add requests to those that a run has made so far, inside a transaction."""
+    archive.connection.execute("UPDATE run SET requests = requests + ? WHERE id = ?", (sent, run))
 
 
 def note(archive: Archive, run: int, source_id: str, outcome: Outcome) -> None:

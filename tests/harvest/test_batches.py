@@ -9,9 +9,10 @@ import pytest
 from harvest import run_log
 from harvest.archive import Archive
 from harvest.errors import RegistryError, ServerFailed
-from harvest.refresh import STALLED_PAGES, in_short, refresh_query
+from harvest.refresh import STALLED_PAGES, refresh_query
 from harvest.refresh_ids import refresh_ids
 from harvest.registry_faults import Fault
+from harvest.report import in_short
 from harvest.sources.base import Page, Query
 from tests.harvest.sample_records import holdings, running, sample, sample_id
 

@@ -74,9 +74,9 @@ def test_a_known_line_is_not_read_again(
     read: list[str] = []
     plain = bulk.prepare_piece
 
-    def watched(piece: bulk.Piece, *, keep_contacts: bool = False) -> Iterator[Any]:
+    def watched(piece: bulk.Piece, **how: Any) -> Iterator[Any]:
         read.append(piece.where)
-        return plain(piece, keep_contacts=keep_contacts)
+        return plain(piece, **how)
 
     monkeypatch.setattr(bulk, "prepare_piece", watched)
     forms["a.jsonl"].write_bytes(lines([*RECORDS, sample(9)]))

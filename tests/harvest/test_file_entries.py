@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harvest.file_entries import files_of, unpacked, zip_entries
@@ -36,7 +36,7 @@ def read(data: bytes, most: int = 1 << 20) -> list[tuple[str, bytes]]:
     return [(entry.name, unpacked(io.BytesIO(data), entry, most)) for entry in zip_entries(stream)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     entries=st.lists(st.tuples(NAMES, st.binary(max_size=300)), max_size=6, unique_by=lambda pair: pair[0]),
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
@@ -79,7 +79,7 @@ def test_a_cut_off_zip_is_an_error(cut: int) -> None:
         read(data[:-cut])
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(place=st.integers(0, 10_000), value=st.integers(1, 255))
 def test_a_damaged_byte_is_an_error_or_changes_no_content(place: int, value: int) -> None:
     data = bytearray(packed([("a.json", b'{"a": 1}' * 9), ("b.json", b'{"b": 2}' * 9)]))

@@ -195,6 +195,7 @@ def test_a_run_that_broke_off_goes_on_where_it_stood(archive: Archive, status: i
         report = refresh_query(archive, source, LUPUS)
         pages = [each for each in server.registry.requests if "studies?" in each]
     assert report.run == failed.id
+    assert run_log.runs(archive)[0].requests == failed.requests + report.requests
     assert len(pages) == 5 - after
     assert report.state == "complete"
     assert report.new == ids(*range(1, 46))
@@ -227,7 +228,7 @@ def test_a_wrong_query_is_refused_in_the_registrys_words(archive: Archive) -> No
 def test_brackets_are_reserved_and_the_refusal_says_what_to_check(archive: Archive) -> None:
     with (
         running(holdings(sample(1))) as (source, _, _),
-        pytest.raises(QueryRejected, match="no viable alternative at .*; check its spelling, quotes"),
+        pytest.raises(QueryRejected, match=r"no viable alternative at .*; check its spelling, quotes"),
     ):
         refresh_query(archive, source, Query(cond="lupus [class IV"))
 
