@@ -169,7 +169,7 @@ def search(
     Best first inside a subject (--cond, --intr), else unranked. Plain words must all stand in one criterion; FTS5
     syntax works too: "liver function", hepat*, A OR B.
 
-    Example: trialkb search "lupus nephritis biopsy" --cond lupus
+    Example: trialkb search "lupus nephritis" --cond lupus
     """
     from kb.search import search as look
     from kb.subject import versions_of
