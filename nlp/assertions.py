@@ -10,11 +10,11 @@ from nlp.clauses import Mark, Segment
 from nlp.cues import matcher
 from nlp.draft import Draft
 from nlp.limits import Limits
-from nlp.logic import Clause, any_of, both, tree
-from nlp.model import Expression, Section
+from nlp.logic import Clause, all_of, any_of, both, negate, tree
+from nlp.model import Expression, Leaf, Not, Section, Unread, leaves
 
 _NOMINAL_EXCEPTION = re.compile(
-    r"(?:excluding|other than|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
+    r"(?:excluding|except(?: for)?|not including|with (?:the )?exceptions? of|apart from|aside from|save for)\b"
 )
 _WHEN = re.compile(
     r"\W*(?:during|at|before|after|within|since|while|until|prior|in|throughout|currently|simultaneously|\d+|one|two|three"
@@ -157,20 +157,29 @@ class Asserter(Limits):
 
     def _belongs_to_phrase(self, span: Sequence[Segment], phrase: list[Segment], out: list[Clause]) -> bool:
         """Whether the words are part of the fact before them ("cancer other than of the skin")."""
-        if not phrase or any(piece.atoms or self._holds_items(piece) for piece in span):
+        if not phrase or any(self._holds_items(piece) for piece in span):
             return False
         opener = span[0].opened_by
-        if opener is None:
+        if opener is not None and self.lower.startswith("other than", opener.start):
+            return True  # "a cause other than ...": who has both is asked about one
+        if opener is None or any(piece.atoms for piece in span):
             return False
         if opener.kind == "population":
             return True
-        return opener.kind == "exception" and bool(_NOMINAL_EXCEPTION.match(self.lower, opener.start))
+        # "results in the normal range except for cholesterol": no fact is taken out of a state
+        stated = (
+            self.section == "inclusion" and not facts.frame(self.lower, phrase[0].start, phrase[0].end)[1]
+        )
+        return stated and bool(_NOMINAL_EXCEPTION.match(self.lower, opener.start))
 
     def _attach(
         self, span: Sequence[Segment], out: list[Clause], leading: Expression | None
     ) -> Expression | None:
         """Tie a qualifier to the clause before it; returns the one that stands before what follows."""
         part, start = span[0].part, span[0].start
+        if part == "exception" and out and not out[-1].drafts and self._is_nominal(span):
+            out[-1].expression = self._narrowed(out[-1].expression, span)
+            return leading
         qualifier = self._qualifier(span)
         if qualifier is None:
             return leading
@@ -188,7 +197,36 @@ class Asserter(Limits):
             self._note(last.drafts, "exception", start, span[-1].end)
         return leading
 
-    def _qualifier(self, span: Sequence[Segment]) -> Expression | None:
+    def _is_nominal(self, span: Sequence[Segment]) -> bool:
+        """Whether words take something out of what the fact before them names ("cancer, except of the skin")."""
+        opener = span[0].opened_by
+        if opener is None or not _NOMINAL_EXCEPTION.match(self.lower, opener.start):
+            return False
+        return not any(self._holds_items(piece) for piece in span)
+
+    def _narrowed(self, named: Expression, span: Sequence[Segment]) -> Expression:
+        """The fact without what the exception takes out of it; a time at the end of both is the fact's."""
+        last = span[-1]
+        times: list[Expression] = []
+        if (
+            last.atoms
+            and last.atoms[-1].kind == "window"
+            and not any(isinstance(leaf, Leaf) for leaf in leaves(named))
+        ):
+            window = last.atoms.pop()
+            last.end = window.start
+            times = [Leaf(str(index)) for index in window.drafts if clauses.enters(self.drafts[index])]
+        qualifier = self._qualifier(span, "exclusion")
+        if isinstance(named, Unread):
+            return Unread((named.span[0], last.end), named.why)
+        if qualifier is None:
+            self.left.append((span[0].start, last.end))
+        taken_out = [] if qualifier is None else [negate(qualifier)]
+        if isinstance(named, Not):
+            return Not(all_of([named.part, *times, *taken_out]))
+        return all_of([named, *times, *taken_out])
+
+    def _qualifier(self, span: Sequence[Segment], section: Section = "inclusion") -> Expression | None:
         """The expression of a condition or an exception."""
         parts: list[Clause] = []
         phrase: list[Segment] = []
@@ -205,7 +243,7 @@ class Asserter(Limits):
             else:
                 phrase.append(piece)
         self._flush(phrase, parts, None)
-        return tree(parts, "inclusion") if parts else None
+        return tree(parts, section) if parts else None
 
 
 def _carry(pieces: list[Segment]) -> None:
@@ -222,5 +260,7 @@ def _carry(pieces: list[Segment]) -> None:
         elif piece.join == "comma":
             if not leading and not piece.measured:
                 piece.part = before.part
+        elif piece.join == "relative" and before.part == "exception":
+            piece.part = "exception"  # "except those who had a remission of 2 years"
         elif not piece.measured and not (piece.strong and leading):
             piece.part = before.part

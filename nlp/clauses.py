@@ -237,7 +237,9 @@ def tokens(text: str, lower: str, cues: Sequence[Mark], values: Sequence[Token])
             merged.append(values[index])
             index += 1
         if index < len(values) and end > values[index].start:
-            continue
+            if kind != "population" or start >= values[index].start:
+                continue
+            end = values[index].start  # "for patients aged 12-17 years": the item speaks of them too
         if merged and merged[-1].kind != "atom" and start < merged[-1].end:
             continue
         merged.append(Token(kind, start, end))
@@ -309,7 +311,7 @@ _PARTS: dict[str, Part] = {
 }  # fmt: skip
 
 
-def _after(token: Token, text: str) -> int:
+def opened(token: Token, text: str) -> int:
     """Where the text begins that a mark opens. "for women" opens with "women"."""
     return text.index(" ", token.start, token.end) if token.kind == "population" else token.end
 
@@ -354,10 +356,10 @@ def segments(text: str, found: Sequence[Token], low: int, high: int, start: int,
                     pass  # "e.g.,"
                 else:
                     current.part, current.opened_by = part or "main", token
-                current.start = _after(token, text)
+                current.start = opened(token, text)
             else:
                 current.end = token.start
-                current = Segment(_after(token, text), end, join or "", part=part or "main")
+                current = Segment(opened(token, text), end, join or "", part=part or "main")
                 current.negated = join == "without"
                 current.opened_by = token if part is not None else None
                 done.append(current)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from nlp import clauses, contradictions, facts
@@ -17,7 +18,6 @@ from nlp.clauses import Mark
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, is_true, negate, one_branch, tree
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Span, Unread, leaves
-from nlp.record import record
 from nlp.statements import Statements
 
 _EXCEPTIONS = re.compile(
@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W_]+")
 # Words before "with one of the following" that say nothing without the list.
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one criterion says. ``coverage``: the share of its words inside items, facts, cues and
     structure that were understood. Spans are folded offsets; a Leaf's ``item`` is a draft's index."""
@@ -107,9 +107,18 @@ def list_logic(text: str, drafts: Sequence[Draft], logic: str | None, section: S
         return None
     if _EXCEPTIONS.search(text):
         return "except"
+    if logic == "all" and text.rstrip().endswith(":") and _opens_with_condition(text):
+        return "any" if section == "exclusion" else "together"
     if logic == "all" and section == "exclusion" and any(clauses.is_window(draft) for draft in drafts):
         return "any"
     return logic
+
+
+def _opens_with_condition(text: str) -> bool:
+    """Whether the introduction of a list begins with "if" or "for patients with"."""
+    lower = clauses.lower_same_length(text)
+    found = clauses.structure().find(lower)
+    return bool(found) and found[0][2] in ("condition", "population") and not text[: found[0][0]].strip(" -*")
 
 
 def combine(
@@ -139,12 +148,22 @@ def combine(
     else:
         joined = any_of([all_of(chosen) for chosen in combinations(named, count)])
     extra = own.expression if own is not None else TRUE
+    condition = _condition_of(extra)
     if section != "exclusion":
-        return all_of([extra, joined])
+        return all_of([extra, joined]) if condition is None else If(condition, joined, TRUE)
+    if condition is not None:
+        extra = condition
     if extra != TRUE:
         parts = named if count <= 1 else [joined]
         joined = any_of([all_of([part, extra]) for part in parts])
     return negate(joined)
+
+
+def _condition_of(extra: Expression) -> Expression | None:
+    """The condition of a list that "for patients with HIV, all of the following:" introduces."""
+    if isinstance(extra, If) and is_true(extra.then) and is_true(extra.otherwise):
+        return extra.condition
+    return None
 
 
 def _excepted(named: Sequence[Expression], own: Reading | None, section: Section) -> Expression:
@@ -295,6 +314,8 @@ class _Reader(Statements):
         if len(options) > 1:
             entering[entering.index(options[0])] = any_of(options)
         entering = [expression for expression in entering if not is_true(expression)]
+        if len(entering) > 1:  # the condition of a list, where the text says more than that
+            entering = [expression for expression in entering if _condition_of(expression) is None]
         if self.drafts:
             entering = contradictions.quarantined(entering, self.drafts)
         return all_of(one_branch(entering))

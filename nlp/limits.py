@@ -9,7 +9,7 @@ from nlp import clauses, facts
 from nlp.clauses import Segment, Token
 from nlp.cues import matcher
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, both, negate, tree
-from nlp.model import Expression, Fact, Leaf, Unread, leaves
+from nlp.model import Expression, Fact, If, Leaf, Unread, leaves
 from nlp.phrases import Phrases, demanded
 
 _ANCHOR = re.compile(
@@ -22,6 +22,11 @@ _SUBJECT_PRONOUN = re.compile(r"(?:^|,)\s*(?:it|they|these|this|those|he|she|suc
 _NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
 _FURTHER = re.compile(
     r"(?:requiring|needing|despite|uncontrolled|caused by|due to|related to|secondary to|not)\b"
+)
+_GROUP_LIMIT = re.compile(
+    r"\s*(?:(?:for|in|of|if) )?((?:the |those )?(?:patients|subjects|participants|individuals|those|people|persons|women|men"
+    r"|cases)\b.*?)[,\s]*\b(?:(?:in|for|of|with) (?:whom|which)|where|whose|who (?:may|can|must|should) have"
+    r"|in (?:this|that|these|such) cases?)\b[^,;]*\Z"
 )
 _EITHER = re.compile(r"\bor\b")
 _BOTH = re.compile(r"\band\b|&")
@@ -158,13 +163,26 @@ class Limits(Phrases):
         if matcher("assay").find(self.lower[bracket.end : close.start]):
             self.set_role(low, high, "definition")
             return
+        if self.tokens[low].kind == "exception":
+            limit = self._limit_for_group(low, bracket.mate, close.start, used)
+            if limit and self._is_bare(limit):
+                expressions[:] = [branch(limit, all_of(expressions))]
+                return
+            if limit:
+                extra += limit
+                return
         if self._allowed_in_bracket(bracket, clause, extra):
             return
         parts: list[Clause] = []
         self.depth += 1
+        known = len(self.hanging)
         for piece in clauses.statements(self.tokens, low, high, bracket.end, close.start):
             parts += self.clauses(*piece)
         self.depth -= 1
+        if len(self.hanging) > known:  # "(except lymph nodes, whose short axis must be >= 15 mm)"
+            ways = [way for way in (clause.exception, *self.hanging[known:]) if way is not None]
+            clause.exception = any_of(ways)
+            del self.hanging[known:]
         if not parts:
             return
         if self._demand_in_exclusion(parts):
@@ -256,6 +274,54 @@ class Limits(Phrases):
             clause.exception = all_of(ways)
         return True
 
+    def _limit_for_group(self, at: int, high: int, end: int, base: Sequence[int]) -> list[Clause]:
+        """ "..., except for patients with liver metastases, in whom <= 5 x ULN is allowed": the other limit,
+        under its condition. ``at`` is the exception's token, ``base`` are the drafts of the limit that holds
+        for the others. Empty where the words are not so, or the limits measure different things.
+        """
+        first = next((i for i in range(at + 1, high) if self.tokens[i].kind == "atom"), None)
+        if first is None:
+            return []
+        start = self._limit_start(self.tokens[first])
+        match = _GROUP_LIMIT.match(self.lower, self.tokens[at].end, start)
+        allowed = next((i for i in range(first, high) if self.tokens[i].kind == "allowance"), high)
+        drafts = [index for token in self.tokens[first:allowed] for index in token.drafts]
+        if match is None or not self._comparable(base, drafts):
+            return []
+        group = facts.fact(self.text, self.lower, match.start(1), match.end(1))
+        if group is None or isinstance(group, Unread):
+            return []
+        stop = self.tokens[allowed].start if allowed < high else end
+        limit = self.clauses(first, allowed, start, stop)
+        for clause in limit:
+            clause.condition = both(clause.condition, group, "and")
+            clause.join = "and"
+            self._note(clause.drafts, "condition", match.start(1), match.end(1))
+        return limit
+
+    def _limit_start(self, atom: Token) -> int:
+        """Where a limit begins: with its concept, unless that is only the words that happen to stand there."""
+        drafts = [self.drafts[index] for index in atom.drafts]
+        if all(draft.concept is None for draft in drafts):
+            return min(draft.value_start for draft in drafts)
+        return atom.start
+
+    def _comparable(self, base: Sequence[int], limit: Sequence[int]) -> bool:
+        """Whether the limits are of one thing: the same concept, or none named again and the same scale."""
+        scales = {(self.drafts[index].relative_to, self.drafts[index].unit) for index in base}
+        concepts = {self.drafts[index].concept for index in base}
+        for index in limit:
+            draft = self.drafts[index]
+            if draft.concept is not None and draft.concept in concepts:
+                return True
+            if draft.concept is None and (draft.relative_to, draft.unit) in scales:
+                return True
+        return False
+
+    def _is_bare(self, limit: Sequence[Clause]) -> bool:
+        """Whether the limit for a group does not name again what it measures."""
+        return len(limit) == 1 and all(self.drafts[index].concept is None for index in limit[0].drafts)
+
     def allowed(self, at: int, low: int, high: int, start: int, end: int) -> Statement:
         """An allowance demands nothing, unless it is tied to a condition or to a limit.
 
@@ -294,3 +360,9 @@ class Limits(Phrases):
         statement.condition = all_of(needs) if needs else None
         statement.clauses = [Clause(about)] if about is not None else []
         return statement
+
+
+def branch(limit: Sequence[Clause], base: Expression) -> Expression:
+    """The limit under its condition, and ``base`` for all others."""
+    (clause,) = limit
+    return base if clause.condition is None else If(clause.condition, clause.expression, base)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import cache
 
 from nlp import facts
 from nlp.assertions import Asserter
-from nlp.clauses import Token
+from nlp.clauses import opened
 from nlp.cues import phrase_pattern, words_for
-from nlp.logic import Clause, Statement, all_of, tree
-from nlp.model import Expression, Fact, Unread
+from nlp.limits import branch
+from nlp.logic import TRUE, Clause, Statement, all_of, tree
+from nlp.model import Expression, Fact, If, Unread
 from nlp.phrases import ADEQUATE
 
 _POPULATION = re.compile(
@@ -27,6 +28,7 @@ _FORCES = ("allowance", "exclude", "demand", "prohibition")
 _GROUP = "childbearing_potential"
 """The one group that is a condition wherever a statement begins with it."""
 _LIST_MARKS = ("anyof", "allof", "definition", "example")
+_ANNOUNCING = ("anyof", "allof", "demand", "prohibition", "allowance", "exclude")
 _LEANS = re.compile(
     r"(?:^|\b)(?:treat\w*|therap\w+|use|used|histor\w+|diagnos\w+|presence|evidence|infect\w+|exposure|receipt|contact"
     r"|patients?|subjects?|participants?|individuals|one|those|people|medication\w*|present\w*)\s*$"
@@ -61,6 +63,10 @@ class Statements(Asserter):
             high, end, colon = colon, self.tokens[colon].start, None
         if colon is not None:
             return self._labelled(colon, low, high, start, end)
+        if "exception" in self.kinds:
+            limited = self._limited(low, high, start, end)
+            if limited:
+                return Statement(limited, alternative=self.alternatives)
         force, at = "named", None
         if not self.kinds.isdisjoint(_FORCES):
             force, at = self._force(low, high, start)
@@ -87,6 +93,34 @@ class Statements(Asserter):
         else:
             statement.clauses = self.clauses(low, high, start, end)
         return statement if statement.clauses else None
+
+    def _limited(self, low: int, high: int, start: int, end: int) -> list[Clause]:
+        """A limit and, after "except for patients with ...", another for a group; empty where it is not so."""
+        at = low
+        base: list[int] = []
+        while at < high and self.tokens[at].kind != "exception":
+            token = self.tokens[at]
+            if token.kind == "open" and token.mate >= 0:
+                at = token.mate
+            elif token.kind == "atom":
+                base.extend(token.drafts)
+            elif token.kind in _FORCES and self.section == "exclusion":
+                return []
+            at += 1
+        limit = self._limit_for_group(at, high, end, base) if base and at < high else []
+        if not limit:
+            return []
+        held = self.clauses(low, at, start, self.tokens[at].start)
+        sides = {self.drafts[index].comparator[:1] for index in (*base, *limit[0].drafts)}
+        if self.section == "exclusion" and len(sides) > 1:
+            # "> 2.5 x ULN, except for patients with ..., in whom <= 5 x ULN is allowed": a way around it
+            ways = [part for clause in limit for part in (clause.condition, clause.expression) if part]
+            held[-1].exception = all_of(ways)
+            return held
+        if self._is_bare(limit):
+            held[-1].expression = branch(limit, held[-1].expression)
+            return held
+        return held + limit
 
     def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
         """named, demand, prohibition, exclude or allowance, and the token that says so."""
@@ -122,13 +156,16 @@ class Statements(Asserter):
     def _population(self, low: int, start: int, at: int) -> Expression | None:
         """The group that a demand is restricted to ("Women of childbearing potential must ...")."""
         demand = self.tokens[at]
-        if any(token.kind in ("atom", "window") for token in self.tokens[low:at]):
-            return None
         comma = self.lower.rfind(", ", start, demand.start)
         if comma >= 0 and _REASON.match(self.lower, start):
             start = comma + 2
         if not _POPULATION.match(self.lower, start, demand.start):
             return None
+        if any(token.kind in ("atom", "window") for token in self.tokens[low:at]):
+            if not _STRICT.match(self.lower, demand.start):
+                return None
+            parts = self.clauses(low, at, start, demand.start)
+            return tree(parts, "inclusion") if parts else None
         return facts.fact(self.text, self.lower, start, demand.start)
 
     def _population_of(self, statement: Statement, low: int, high: int, start: int) -> tuple[int, int]:
@@ -174,7 +211,14 @@ class Statements(Asserter):
         return any(token.kind in _LIST_MARKS for token in self.tokens[low:colon])
 
     def _before_list(self, low: int, colon: int, start: int) -> Statement | None:
-        """What stands before "and one of the following:"; None where that only names the list."""
+        """What stands before "and one of the following:"; None where that only names the list.
+
+        "For patients with HIV, all of the following:" is the condition of the list, written as an ``If`` that
+        demands nothing itself (:func:`nlp.expressions.combine` puts the list into it).
+        """
+        condition = self._heading_condition(low, colon, start) if self.listed else None
+        if condition is not None:
+            return Statement([Clause(If(condition, TRUE, TRUE))], "demand")
         marker = next((i for i in range(low, colon) if self.tokens[i].kind in _LIST_MARKS), None)
         if marker is None:
             return None
@@ -188,20 +232,31 @@ class Statements(Asserter):
         return self._statement(low, join, start, end)
 
     def _colon(self, low: int, high: int) -> int | None:
-        """The first colon outside brackets, unless an item stands before it."""
+        """The first colon outside brackets, unless an item stands before it that is no condition."""
         if self.labels > _LABELS:
             return None
         index = low
+        conditional = low < high and self.tokens[low].kind in ("condition", "population")
         while index < high:
             token = self.tokens[index]
             if token.kind == "open" and token.mate >= 0:
                 index = token.mate
             elif token.kind == "colon":
                 return index
-            elif token.kind == "atom":
+            elif token.kind == "comma":
+                conditional = False
+            elif token.kind == "atom" and not conditional:
                 return None
             index += 1
         return None
+
+    def _outside_brackets(self, low: int, high: int) -> Iterator[int]:
+        """The indexes of the tokens that stand in no bracket."""
+        index = low
+        while index < high:
+            yield index
+            token = self.tokens[index]
+            index = token.mate + 1 if token.kind == "open" and token.mate >= 0 else index + 1
 
     def _labelled(self, colon: int, low: int, high: int, start: int, end: int) -> Statement | None:
         """``label: what it asks``: the label is structure, or a condition, or governs the list after it."""
@@ -224,7 +279,7 @@ class Statements(Asserter):
                 before = self.clauses(low, join, start, self.tokens[join].start)
         elif condition_free and len(self.text[start : self.tokens[colon].start].split()) > _LABEL_WORDS:
             before = self._spoken_label(low, colon, start)
-        condition = self._heading_condition(head, start, self.tokens[colon])
+        condition = self._heading_condition(low, colon, start)
         windows = [index for token in head if token.kind == "window" for index in token.drafts]
         if windows:
             self.governing = windows
@@ -233,6 +288,8 @@ class Statements(Asserter):
         self.labels += 1
         rest = self._statement(colon + 1, high, self.tokens[colon].end, end)
         self.labels -= 1
+        if condition is not None and self.listed and (rest is None or not rest.clauses):
+            return Statement([Clause(If(condition, TRUE, TRUE))], "demand")
         if rest is None or not rest.clauses:
             return Statement(before) if before else rest
         if condition is not None:
@@ -260,10 +317,20 @@ class Statements(Asserter):
             clause for clause in self.clauses(low, colon, start, end) if isinstance(clause.expression, Fact)
         ]
 
-    def _heading_condition(self, head: Sequence[Token], start: int, colon: Token) -> Expression | None:
+    def _heading_condition(self, low: int, colon: int, start: int) -> Expression | None:
         """ "For participants with HIV:" is a condition on what follows the colon."""
-        if not head or head[0].kind not in ("condition", "population"):
+        opener, end = self.tokens[low], self.tokens[colon].start
+        if low == colon or opener.kind not in ("condition", "population"):
             return None
-        if self.text[start : head[0].start].strip(" -*"):
+        if self.text[start : opener.start].strip(" -*"):
             return None
-        return facts.fact(self.text, self.lower, head[0].end, colon.start)
+        comma = next((i for i in range(low, colon) if self.tokens[i].kind == "comma"), colon)
+        rest = {self.tokens[i].kind for i in self._outside_brackets(comma, colon)}
+        if not rest.isdisjoint(_ANNOUNCING):
+            if not rest.isdisjoint(("condition", "and", "but")):
+                return None  # "If female, may take part if not pregnant, and one of the following:"
+            colon, end = comma, self.tokens[comma].start  # "If female, one of the following:"
+        if any(token.kind == "atom" for token in self.tokens[low + 1 : colon]):
+            parts = self.clauses(low + 1, colon, opener.end, end)
+            return tree(parts, "inclusion") if parts else None
+        return facts.fact(self.text, self.lower, opened(opener, self.text), end)
