@@ -24,6 +24,8 @@ class CountReading(Reading):
             value.flags.append("lost_comparator")
         if self._restates(value):
             return True
+        if value.low == 0 and self.codes[value.last : value.last + 2] == "r0":
+            return False  # "NRS 0-10": the extent of the scale
         if self._occasions(value):
             found = self.before[1][-1] if self.before is not None else Link(None, -1, -1)
             return self._emit(value, [Link(None, found.start, found.end)], LISTED)

@@ -7,6 +7,7 @@ vetoes: a time cannot bound an ALT.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from nlp.lexemes import Lexemes
@@ -93,6 +94,10 @@ class Link:
     ambiguous: bool = False
 
 
+_FINDING = re.compile(r"(?:penia|a?emia|tension|uria|cytosis|osis|cardia|pn(?:o|oe)a)$", re.I)
+"""Findings named by what was measured share no bound with the test beside them: "hypotension or SBP < 90"."""
+
+
 class Linker:
     """Links the values of one text; ``lexemes`` are that text's."""
 
@@ -169,6 +174,8 @@ class Linker:
             at -= 1  # "HBsAg positive and < 1500 IU/mL"
         if at < floor:
             return None
+        if codes[at - 2 : at + 1] == "0r0" and at > floor + 2 and self.lexemes.word(at - 2) == "0":
+            at -= 3  # "NRS 0-10 >= 4": the extent of the scale
         if codes[at] == "u" and at > floor + 2 and codes[at - 1] == "0" and codes[at - 2] == "f":
             at -= 3  # "Apgar score at 5 minutes > 7"
         named = codes[at] == "0" and at > floor and codes[at - 1] in "wkm"  # "IGA mod 2011"
@@ -212,7 +219,7 @@ class Linker:
                     return None
                 start, end = self._noun(floor, at, at)
                 return Link(concept, start, end, at)
-            if code not in "wfgtxsmhv(:L" or (code == "x" and self._opens_condition(at)):
+            if code not in "wfgtxsmhv(:Lar" or (code == "x" and self._opens_condition(at)):
                 return None
             at -= 1
         return None
@@ -451,7 +458,7 @@ class Linker:
                 joined = True
             elif code == "k" and joined:
                 concept = self.fits(at, value)
-                if concept is None or self.vocabulary.concepts[concept].category == "":
+                if concept is None or _FINDING.search(self.lexemes.word(at)):
                     break
                 if concept not in taken:
                     taken.add(concept)

@@ -28,6 +28,7 @@ _NOT_DOSES = ("g", "kg", "ng")
 _ORDINAL = re.compile(
     r"\b(?:grade|class|stage|ECOG|NYHA|ASA|WHO|performance|Child|category|tier|mRS|Rankin)\b", re.I
 )
+_NORMAL = re.compile(r"\b(?:normal|reference)\s+(?:range|values?|limits?|interval)s?$", re.I)
 _ANCHOR = re.compile(
     r"[\s)]*(prior to|before|preceding|prior|previous to|after|following|post|since|of|from)\s+((?:the )?[A-Za-z][A-Za-z0-9 -]{0,50})",
     re.I,
@@ -133,6 +134,8 @@ class Reading:
             draft.unit = rate[0] if rate is not None else draft.unit
         if self.text[max(0, value.start - 4) : value.start].rstrip().endswith(("+/-", "\u00b1", "+-")):
             draft.role = "definition"  # a tolerance bounds no patient: "matched for age (± 3 years)"
+        if draft.concept is None and _NORMAL.search(named):
+            draft.role = "definition"  # "(normal range 4-6 %)": what the laboratory calls normal
         if value.equated and draft.kind not in ("ordinal", "count"):
             # sites turn ">=" into "=": a measured quantity is never asked to be one exact number
             draft.flags.append("lost_comparator")

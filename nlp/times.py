@@ -70,6 +70,8 @@ class TimeReading(Reading):
         """A known concept that is itself measured in time: QTc, prothrombin time, life expectancy."""
         if value.windowed and value.windowed != "within":
             return None
+        if _GESTATION_INSIDE.search(self.text, value.start, value.end):
+            return None
         link = self.linker.left(value, floor)
         if link is None or link.concept is None:
             return None
@@ -88,7 +90,7 @@ class TimeReading(Reading):
             self.text, value.start, value.end
         )
         if gestation is not None:
-            concept = "gestational_age" if "gestational_age" in self.vocabulary.concepts else None
+            concept = "gest_age" if "gest_age" in self.vocabulary.concepts else None
             return self._emit(value, [Link(concept, gestation.start(1), gestation.end(1))], "Measurement")
         if not value.explicit and not value.windowed and self._at_time(value) and self._names_measure(value):
             return False  # "Apgar score at 5 minutes > 7": when it is measured

@@ -343,3 +343,21 @@ def test_a_class_set_off_by_a_comma_is_of_what_stands_before_it() -> None:
 def test_what_lies_apart_is_the_measurement_said_before() -> None:
     found = items("Diastolic blood pressure ≥ 110 mmHg on two occasions at least four hours apart")
     assert found[-1].concept_text == "Diastolic blood pressure"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Pain (NRS 0-10 ≥ 4)", ["nrs_pain >= 4"]),
+        ("Symptomatic hypotension or SBP < 90 mmHg", ["sbp < 90 mm[Hg]"]),
+        ("Thrombocytopenia or ANC < 1000/uL", ["anc < 1000 /uL"]),
+        ("Pregnancy ≥ 33 gestational weeks", ["gest_age >= 33 wk"]),
+    ],
+)
+def test_a_finding_or_a_scale_s_extent_takes_no_bound(text: str, said: list[str]) -> None:
+    assert [short(item) for item in items(text)] == said
+
+
+def test_a_normal_range_is_a_definition() -> None:
+    found = items("HbA1c < 7 % (normal range 4-6 %)")
+    assert [item.role for item in found] == ["requirement", "definition"]
