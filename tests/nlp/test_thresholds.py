@@ -239,7 +239,7 @@ def test_a_negative_test_keeps_its_demand_beside_the_assays_sensitivity() -> Non
     [
         ("> 18 years old", "age > 18 a"),
         ("less than 18 years old or under guardianship", "age < 18 a"),
-        ("pregnant women between (16-24) weeks of gestation", "gestation range 16/24 wk"),
+        ("pregnant women between (16-24) weeks of gestation", "gest_age range 16/24 wk"),
     ],
 )
 def test_signs_that_look_like_something_else(text: str, reads: str) -> None:
