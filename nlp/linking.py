@@ -116,7 +116,9 @@ class Linker:
         if key in self._cache:
             return self._cache[key]
         words = [
-            self.lexemes.word(near).lower() for near in range(max(0, at - 5), min(len(self.codes), at + 6))
+            word
+            for near in range(max(0, at - 5), min(len(self.codes), at + 6))
+            for word in self.lexemes.word(near).lower().split()
         ]
         found = self.vocabulary.resolve(ids, self.lexemes.word(at), unit, words, relative)
         self._cache[key] = found

@@ -145,6 +145,13 @@ class Reading:
             draft.window = self._window(value)
         if draft.concept and concept and entity_type == "Measurement":
             self._plausible(draft)
+        if (
+            draft.unit == "%"
+            and draft.relative_to == "ULN"
+            and (draft.low or 100) < 100
+            and draft.high is None
+        ):
+            draft.flags.append("implausible_value")  # "exceeds 20 % of the ULN" surely means by 20 %
 
     def _type(self, draft: Draft, declared: str | None, named: str) -> str:
         if _STAGE.search(named):

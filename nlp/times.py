@@ -78,6 +78,8 @@ class TimeReading(Reading):
         concept = self.vocabulary.concepts[link.concept]
         if concept.entity_type == "Age" or concept.id == "age":
             return None
+        if value.windowed and concept.entity_type == "Temporal":
+            return None  # "treated for a malignancy within 5 years": a window, no duration
         if not self.linker.accepts(concept, value.ucum) or not (concept.unit or concept.units):
             return None
         between = self.lexemes.text[link.end : value.start]
@@ -188,8 +190,18 @@ class TimeReading(Reading):
         words = {self.lexemes.word(k).lower() for k in range(first, last + 1) if codes[k] in "wks"}
         if not words - {"study", "screening", "baseline", "history"}:
             return None
-        concept = self.linker.resolve(last, None, None) if named else None
+        concept = self._event_concept(last, value) if named else None
         return Link(concept, starts[first], ends[last], last)
+
+    def _event_concept(self, at: int, value: Value) -> str | None:
+        """The concept of an event, where a time can be said of it: not of a grade or of a quantity."""
+        concept = self.linker.resolve(at, None, None)
+        if concept is None:
+            return None
+        facts = self.vocabulary.concepts[concept]
+        if facts.entity_type == "Temporal":
+            return None if value.windowed else concept
+        return concept if facts.kind == "qualitative" or facts.entity_type == "Drug dose" else None
 
     def _trailing(self, at: int) -> bool:
         """Words between an event and its time that name neither: "lasting", "administered"."""

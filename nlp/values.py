@@ -353,8 +353,10 @@ def fraction(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value]
         return result
     if op is None:
         return None
+    if _unit_after(parts, at_a) is not None and _unit_after(parts, at_b) is not None:
+        last = at_a + 2  # "< 154 lbs / 70 kg": the bound again in another unit
     value = bounded(Value(rule.id, first, last, ""), op, a)
-    value.unit = _unit_after(parts, at_b)
+    value.unit = _unit_after(parts, at_b) if last > at_b else _unit_after(parts, at_a)
     return [value]
 
 
@@ -443,9 +445,21 @@ def window(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] |
     return [value]
 
 
+_ADDED = re.compile(r"\s*\+\s*\d")
+
+
 def limit(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
     """``above the ULN``: a multiple of one that the text does not write."""
-    relative = lexemes.values[last - 1].value
+    multiple = 1.0
+    if lexemes.codes[last - 1] == "0":
+        if lexemes.word(last - 2).lower() in ("x", "*", "times") and len(lexemes.values[last - 1]) == 1:
+            multiple = lexemes.values[last - 1][0]  # "> ULN x 1.5"
+        else:
+            last -= 2
+    named = last - 1 if multiple == 1.0 else last - 3
+    if _ADDED.match(lexemes.text, lexemes.ends[named]):
+        return None  # "> ULN + 4 s" is no multiple
+    relative = lexemes.values[named].value
     at = first + (lexemes.codes[first] == "n")
     comparator = operator(lexemes.values[at])
     if lexemes.codes[first] == "n":
@@ -454,13 +468,13 @@ def limit(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | 
         return None
     if relative == "normal":
         relative = "ULN" if comparator[0] == ">" else "LLN"
-    value = bounded(Value(rule.id, first, last, ""), comparator, 1.0)
+    value = bounded(Value(rule.id, first, last, ""), comparator, multiple)
     if relative == "LLOD":
         value.low = value.high = None
         value.low_inclusive = value.high_inclusive = None
-    else:
+    elif multiple == 1.0:
         value.flags.append("implicit_multiple")
-    start, end = lexemes.starts[last - 1], lexemes.ends[last - 1]
+    start, end = lexemes.starts[named], lexemes.ends[named]
     value.unit = UnitMatch(None, start, end, relative, 1.0, lexemes.text[start:end])
     return [value]
 

@@ -361,3 +361,27 @@ def test_a_finding_or_a_scale_s_extent_takes_no_bound(text: str, said: list[str]
 def test_a_normal_range_is_a_definition() -> None:
     found = items("HbA1c < 7 % (normal range 4-6 %)")
     assert [item.role for item in found] == ["requirement", "definition"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("PT > ULN x 1.5", ["pt > 1.5 ULN"]),
+        ("Weight less than 154 lbs / 70 kg", ["weight < 154 [lb_av]"]),
+        ("Palpable spleen measuring ≥ 5 cm", ["spleen_size >= 5 cm"]),
+        ("Contraception with a failure rate < 1 %", ["failure rate < 1 %"]),
+        ("PT > ULN + 4 s", []),
+    ],
+)
+def test_what_real_records_were_read_wrongly(text: str, said: list[str]) -> None:
+    assert [short(item) for item in items(text)] == said
+
+
+def test_a_share_of_the_limit_that_nobody_exceeds_is_flagged() -> None:
+    (item,) = items("Serum creatinine exceeds 20 % of the ULN")
+    assert "implausible_value" in item.flags
+
+
+def test_a_window_is_no_duration_and_grades_no_event() -> None:
+    assert [item.concept for item in items("Treated for a malignancy within 5 years")] == [None]
+    assert [item.concept for item in items("Treatment of GVHD within 4 weeks")] == [None]
