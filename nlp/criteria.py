@@ -13,7 +13,7 @@ from nlp.model import Section
 from nlp.outline import Outline
 from nlp.paths import Paths
 from nlp.populations import heading as population_of_heading
-from nlp.populations import label, nested, titles
+from nlp.populations import heads_people, label, nested, titles
 from nlp.rejoin import join_broken, join_wrapped
 from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
 from nlp.sections import Block, split
@@ -194,9 +194,12 @@ def _flat(entries: list[Entry], texts: list[str], taken: Paths) -> list[str] | N
             if entry.indent != indent or entry.bullet != bullet or entry.enum is not None:
                 return None
             gaps += entry.gap
+        gaps -= first.gap
         # some empty lines, not one between all: a line between two of them may be a title
         if gaps and not bullet and 5 * gaps <= 3 * len(entries):
-            return None
+            for entry, after, text in zip(entries, entries[1:], texts, strict=False):
+                if entry.gap and after.gap and heads_people(text):
+                    return None
         paths = [str(number) for number in range(1, len(entries) + 1)]
     else:
         style = first.enum.style
@@ -308,7 +311,7 @@ def _logic(text: str, section: Section, below: list[str]) -> str | None:
 
 
 def _kind(text: str, has_children: bool, colon: bool, rank: int = 0) -> str:
-    if any(word in text for word in _NOTE_WORDS) and _NOTE.match(text):
+    if ("riteri" in text or "RITERI" in text or "ulnerable" in text) and _NOTE.match(text):
         return "note"
     if len(text) < 12:
         if text.strip(" *_").lower() == "and":

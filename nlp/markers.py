@@ -130,7 +130,6 @@ _USUAL = re.compile(
     (?![A-Za-z]{1,5}\\?[.):\-]|[A-Za-z]\ |o\ )([A-Za-z≥≤≧≦"'“][^\n]*)|[^\n]+""",
     re.VERBOSE,
 )
-_ASCII_BREAKS = ("\r", "\v", "\f", "\x1c", "\x1d", "\x1e")
 ODD_BREAK = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -138,7 +137,15 @@ def has_odd_breaks(raw: str, start: int, end: int) -> bool:
     """Whether anything but a line feed ends a line of ``raw[start:end]``."""
     if not raw.isascii():
         return ODD_BREAK.search(raw, start, end) is not None
-    return any(raw.find(mark, start, end) >= 0 for mark in _ASCII_BREAKS)
+    # plain searches, one after the other: a generator over them would take as long as they do
+    return (
+        raw.find("\r", start, end) >= 0
+        or raw.find("\v", start, end) >= 0
+        or raw.find("\f", start, end) >= 0
+        or raw.find("\x1c", start, end) >= 0
+        or raw.find("\x1d", start, end) >= 0
+        or raw.find("\x1e", start, end) >= 0
+    )
 
 
 def read_lines(raw: str, start: int, end: int) -> list[Entry]:

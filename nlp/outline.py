@@ -227,7 +227,7 @@ class Outline:
         last = self.texts[held.last]
         if self.entries[index].gap and not self.double_spaced and not self.colons[held.last]:
             return True
-        if held.count >= 2 and _PAIR.search(self.texts[held.parent]):
+        if held.count >= 2 and _PAIR.search(self.texts[held.parent][-40:]):
             return True
         head_text, text = self.texts[held.parent], self.texts[index]
         if text.partition(" ")[0] == head_text.partition(" ")[0]:
@@ -241,7 +241,7 @@ class Outline:
         first = self.texts[held.first]
         if first[:1].islower() and self.texts[index][:1].isupper():
             return True
-        return bool(_UNFINISHED.search(first)) and not _UNFINISHED.search(last)
+        return _UNFINISHED.search(first[-8:]) is not None and _UNFINISHED.search(last[-8:]) is None
 
     def _starts_part(self, index: int) -> bool:
         """A paragraph between lists that is the heading of the list after it."""
@@ -291,12 +291,12 @@ class Outline:
         if entry.bullet or index + 1 >= len(self.entries):
             return False
         after = self.entries[index + 1]
-        text = self.texts[index]
-        if not is_title(text, listed=bool(after.bullet or after.enum)) and not titles(text):
+        marked = bool(after.bullet or after.enum)
+        heads = marked or (self.colons[index + 1] and after.gap and (entry.gap or index == 0))
+        if not heads and (self.double_spaced or not (entry.gap and after.gap)):
             return False
-        if after.bullet or after.enum or (self.colons[index + 1] and after.gap and (entry.gap or index == 0)):
-            return True
-        return entry.gap and after.gap and not self.double_spaced and heads_people(self.texts[index])
+        text = self.texts[index]
+        return (is_title(text, listed=marked) or titles(text)) and (heads or heads_people(text))
 
     # ---------------------------------------------------------------- stack
 

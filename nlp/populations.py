@@ -215,7 +215,7 @@ def _named_people(phrase: str) -> str | None:
 
 
 def _of_label(words: str) -> str | None:
-    found = _label().fullmatch(words)
+    found = _label().fullmatch(words) if len(words) <= 120 else None
     if found is None:
         return None
     if group := found["group"]:
@@ -260,7 +260,7 @@ def heading(text: str) -> str | None:
 
 def titles(text: str) -> bool:
     """Whether a line does nothing but name the population of what stands below it ("Cohort A (SLE):")."""
-    if not _may_name(text, 160) or heading(text) is None:
+    if len(text) > 120 or not _may_name(text, 120) or heading(text) is None:
         return False
     words = text.strip(" *_#\u3000\t:：.-–=").replace("\\[", "[").replace("\\]", "]").strip(" []【】")
     if ":" in words or "：" in words:
