@@ -237,8 +237,13 @@ def _description(store: Store, name: str) -> tuple[list[dict[str, Any]], Table]:
         rows = [tuple(one.values()) for one in columns]
         return columns, Table(["column", "type", "refers to", "meaning"], rows)
     found = [asdict(one) for one in describe(store)]
-    rows = [(one["name"], one["kind"], ", ".join(one["columns"]), one["meaning"]) for one in found]
+    rows = [(one["name"], one["kind"], _listed(one["columns"]), one["meaning"]) for one in found]
     return found, Table(["name", "kind", "columns", "meaning"], rows)
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    """Names, cut where they are many: `--describe NAME` has all of them."""
+    return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")
 
 
 def _provenance(store: Store, lines: Sequence[TrialLine], as_of: str | None) -> Provenance:

@@ -182,6 +182,9 @@ class UnitTable:
         )
         if a is None or b is None:
             return None
+        if "%" in (from_unit, to_unit) and _SCALES.intersection((from_unit, to_unit)):
+            # Karnofsky 60 % is 60 points, not 0.6; of a score that nobody writes in percent it is unsure
+            return value if facts is not None and "%" in facts.units else None
         base = a.factor * 10.0**value if a.log10 else value * a.factor + a.offset
         dimension = a.dimension
         if dimension != b.dimension:
@@ -212,6 +215,9 @@ def load(path: Path | None = None, concepts: Mapping[str, ConceptFacts] | None =
     """The table of ``nlp/data/units.jsonl`` (or of ``path``). Raises VocabularyError."""
     return UnitTable(read_rows(path or DATA), concepts)
 
+
+_SCALES = frozenset({"{score}", "{points}", "{percentile}", "{class}", "{grade}"})
+"""Units of scales of points: a percentage of them is a number of points, where the scale has 100."""
 
 _UNIT_SYNONYM = {"[IU]/L": "[iU]/L", "[IU]/mL": "[iU]/mL", "m[IU]/mL": "m[iU]/mL", "m[IU]/L": "m[iU]/L"}
 

@@ -392,3 +392,16 @@ def test_the_trie_matches_the_longest_word() -> None:
         found = pattern.match(text)
         assert found is not None
         assert found[0] == want
+
+
+@pytest.mark.parametrize(
+    ("concept", "expected"),
+    [("karnofsky", 60.0), ("lansky", 60.0), ("bmi_percentile", 60.0), ("her2_ihc", None), (None, None)],
+)
+def test_a_percentage_of_a_score_is_points_where_the_score_has_a_hundred(
+    concept: str | None, expected: float | None
+) -> None:
+    table = vocab.load().units
+    scale = "{percentile}" if concept == "bmi_percentile" else "{score}"
+    assert table.convert(60.0, "%", scale, concept) == expected
+    assert table.convert(60.0, scale, "%", concept) == expected
