@@ -42,6 +42,8 @@ def write_set(
     """
     if path.exists() and not path.is_dir():
         raise CannotWrite(f"{path} is a file, and {made.name} writes a folder; choose another target")
+    if path.suffix and not path.exists():
+        raise CannotWrite(f"{made.name} writes a folder of files; name one without {path.suffix}")
     old = read_manifest(path / MANIFEST, made.name)
     if not old and path.is_dir() and any(path.iterdir()):
         raise CannotWrite(f"{path} is not empty and was not written by an export; choose another target")

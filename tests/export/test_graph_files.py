@@ -14,6 +14,7 @@ import pytest
 
 from kb.export import source
 from kb.export.base import SetFormat, load
+from kb.export.errors import CannotWrite
 from kb.export.graph_files import COLUMNS, GraphMl, Kgx, Neo4j, graph_parts
 from kb.export.model import Context, TrialRecord
 from kb.export.write import export
@@ -171,3 +172,9 @@ def test_graphml_faults_are_named(tmp_path: Path) -> None:
     graph.add_edge("a", "b")
     nx.write_graphml(graph, tmp_path / "graph.graphml")
     assert len(GraphMl().validate_folder(tmp_path)) == 3
+
+
+def test_a_folder_is_not_called_as_a_file(db: Path, tmp_path: Path, context: Context) -> None:
+    with pytest.raises(CannotWrite, match=r"folder of files; name one without \.graphml"):
+        written(db, tmp_path / "graph.graphml", "graphml", context)
+    assert list(tmp_path.glob("*graphml*")) == []
