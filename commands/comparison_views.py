@@ -85,8 +85,6 @@ def match_table(matches: Sequence[Match]) -> Table:
 
 def match_text(match: Match, rows: int) -> list[Table | str]:
     """Why a trial was found, and how its thresholds stand to the asked one's."""
-    from kb.limits import side_words
-
     reasons = Table(
         ["part", "how near", "because", "grade", "weight", "adds"],
         [
@@ -106,8 +104,7 @@ def match_text(match: Match, rows: int) -> list[Table | str]:
     thresholds = Table(
         ["concept", "here", "there", "there is", "quoted here", "quoted there"],
         [
-            (_axis_name(row), side_words(row.here, row.side) if row.here else "",
-             side_words(row.there, row.side) if row.there else "", contrast_words(row),
+            (_axis_name(row), _bound_words(row, row.here), _bound_words(row, row.there), contrast_words(row),
              quoted(row.here), quoted(row.there))
             for row in both[:rows]
         ],
@@ -128,6 +125,15 @@ def match_text(match: Match, rows: int) -> list[Table | str]:
     if match.contrast.uncertain:
         parts.append(f"{match.contrast.uncertain} requirements of the two have no eligible range to compare.")
     return parts
+
+
+def _bound_words(row: ContrastRow, limit: Limit | None) -> str:
+    """The bound of one trial on this row's side; an alternative is not demanded by itself, and says so."""
+    from kb.limits import side_words
+
+    if limit is None:
+        return ""
+    return side_words(limit, row.side) + (" (alternative)" if limit.alternative is not None else "")
 
 
 def _most_first(reason: Reason) -> float:
@@ -198,6 +204,7 @@ def comparison_tables(comparison: Comparison) -> list[Table | str]:
         wrapped(
             "An empty cell: not stated. strictest, loosest: of all compared trials' unconditional limits on one"
             f" scale. (alternative): one of several, none of which is demanded by itself. {AS_WRITTEN}"
+            " `trialkb show` marks each in its text."
         )
     )
     return parts

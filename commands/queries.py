@@ -270,6 +270,7 @@ def _stored_provenance(store: Store) -> Provenance:
 )
 @click.option("-o", "--output", "target", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write GraphML here.")  # fmt: skip
+@as_of_option
 @output_options
 def graph(
     trial_ids: tuple[str, ...],
@@ -277,6 +278,7 @@ def graph(
     intr: tuple[str, ...],
     trials_only: bool,
     target: Path | None,
+    as_of: str | None,
     output: Output,
 ) -> None:
     """Project the named trials, or those of a subject, to a graph, and write it as GraphML.
@@ -291,7 +293,7 @@ def graph(
 
     if not trial_ids and not cond and not intr:
         raise click.UsageError("name trials, or a subject with --cond or --intr.")
-    with views.open_store(output) as store:
+    with views.open_store(output, as_of) as store:
         versions = [store.version_id(trial_id) for trial_id in trial_ids]
         versions += versions_of(store, cond, intr) if cond or intr else []
         versions = list(dict.fromkeys(versions))
@@ -314,7 +316,7 @@ def graph(
     parts: list[Table | str] = [Table(["part", "kind", "number"], rows)]
     if target is not None:
         parts.append(f"Written to {target}.")
-    output.emit(data, *parts, provenance=views.provenance_of(lines.values()))
+    output.emit(data, *parts, provenance=views.provenance_of(lines.values(), views.as_of_note(as_of)))
 
 
 COMMANDS: tuple[click.Command, ...] = (landscape, find, search, sql, graph)

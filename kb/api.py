@@ -21,6 +21,7 @@ from kb.comparable import Match, Order, comparable, stored_subject
 from kb.compare import Comparison, compare
 from kb.concepts import UnitConverter, resolve_concept
 from kb.contrast import ContrastRow
+from kb.describe import Described, describe
 from kb.diff import Difference, ThresholdChange, diff_versions
 from kb.draft import draft_subject
 from kb.errors import BadQuestion
@@ -230,6 +231,10 @@ class KnowledgeBase:
     def sql(self, statement: str) -> SqlAnswer:
         """The rows of one SELECT."""
         return run_sql(self.store, statement)
+
+    def describe(self) -> list[Described]:
+        """The tables and views that :meth:`sql` may ask, with what they hold."""
+        return describe(self.store)
 
     def graph(self, *trial_ids: str, criteria: bool = True) -> Graph:
         """The trials' neighbourhood as a networkx.MultiDiGraph."""

@@ -168,6 +168,19 @@ def test_comparable_explains_itself(capsys: pytest.CaptureFixture[str], db: Path
     assert "looser by 45 10*9/L" in out or "stricter by 25 10*9/L" in out
 
 
+def test_a_contrast_says_what_is_only_an_alternative(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    db = tmp_path / "kb.sqlite"
+    with Store.open(db, "write") as store:
+        store.set_vocabulary(VOCABULARY, CONCEPTS)
+        line = "creatinine <= 1.5 x ULN or CrCl >= 40 mL/min"
+        for number in (1, 2):
+            store.put(trial(number, line), renal_extraction(line, line))
+    _, out, _ = run(capsys, db, "comparable", "NCT99000001")
+    assert " ".join(out.split()).count("(alternative)") == 4
+
+
 def test_a_draft_is_compared(capsys: pytest.CaptureFixture[str], db: Path, tmp_path: Path) -> None:
     draft = tmp_path / "draft.txt"
     draft.write_text(
@@ -196,6 +209,7 @@ def test_as_of_answers_for_that_day(capsys: pytest.CaptureFixture[str], db: Path
         ("compare", "NCT99000001", "NCT99000002", "--concept", "platelets"),
         ("landscape", "--cond", "lupus", "--concept", "platelets"),
         ("comparable", "NCT99000002"),
+        ("show", "NCT99000001"),
     ],
     ids=lambda words: words[0],
 )

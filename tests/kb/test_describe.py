@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kb.api import KnowledgeBase
 from kb.describe import describe, describe_columns
 from kb.errors import QueryInvalid
 from kb.plain_sql import run_sql
@@ -27,6 +28,10 @@ def test_the_meaning_is_what_the_schema_says(store: Store) -> None:
     columns = {one.name: one for one in describe_columns(store, "concept")}
     assert columns["category_id"].refers_to == "category.id"
     assert (columns["plausible_low"].type, columns["plausible_low"].meaning) == ("REAL", "in canonical_unit")
+
+
+def test_a_notebook_can_ask_too(store: Store) -> None:
+    assert KnowledgeBase(store).describe() == describe(store)
 
 
 def test_an_unknown_name_is_told(store: Store) -> None:
