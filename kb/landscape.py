@@ -1,13 +1,20 @@
-"""The distribution of each threshold over a subject, and how one trial stands in it."""
+"""The distribution of each threshold over a subject, and how one trial stands in it.
+
+A line's thresholds are one row however many of the subject's trials say it: the trials come from the narrow
+table ``trial_bound``, and what they say from the few thresholds that it names.
+"""
 
 from __future__ import annotations
 
 import json
-import statistics
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
 
 from kb.axes import Axis
 from kb.contrast import axis_limits
@@ -103,34 +110,37 @@ def landscape_of(
         limits = axis_limits(reviewed_limits(store.connection, [asked], concepts))
         own = {axis: limit for (axis, population), limit in limits.items() if population is None}
     lines = load_trial_lines(store.connection, versions, count_unread=False)
-    names = {version: line.trial for version, line in lines.items()}
+    decided = decided_versions(store.connection, versions)
+    as_read = sorted(set(versions).difference(decided)) if decided else versions
+    reviewed = reviewed_limits(store.connection, decided, concepts)
+    said, units, unplaced = _surveyed(store, as_read, concepts)
+    for decided_axis, version, bound, said_unit in _decided_bounds(reviewed):
+        said.append((decided_axis, False, bound, np.array([version])))
+        units.setdefault(decided_axis, said_unit)
     facts = {
         row[0]: row[1:]
-        for row in store.connection.execute("SELECT id, name, category_id, canonical_unit FROM concept")
+        for row in store.connection.execute(
+            "SELECT id, name, category_id, canonical_unit FROM concept WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted({axis[0] for axis in units})),),
+        )
     }
-    decided = decided_versions(store.connection, versions)
-    as_read = sorted(set(versions).difference(decided))
-    reviewed = reviewed_limits(store.connection, decided, concepts)
-    general = _general(store, as_read, concepts)
-    for limit_axis, version, bound, unit in _decided_bounds(reviewed):
-        general.setdefault(limit_axis, ({}, unit))[0][version] = bound
     rows = [
         _row(
             axis,
-            bounds,
-            (facts[axis[0]][2] or unit) if axis[2] == "absolute" else unit,
+            spread,
+            (facts[axis[0]][2] or units[axis]) if axis[2] == "absolute" else units[axis],
             facts[axis[0]],
-            names,
+            lines,
             own.get(axis),
             asked,
         )
-        for axis, (bounds, unit) in general.items()
+        for axis, spread in _spreads(said).items()
     ]
     rows.sort(key=lambda row: (-row.stating, row.category or "", row.concept_name, row.side, row.scale))
     return Landscape(
         tuple(lines[version] for version in versions),
         tuple(rows),
-        _unplaced(store, as_read, concepts) + sum(map(_is_unplaced, reviewed)),
+        unplaced + sum(map(_is_unplaced, reviewed)),
         sum(limit.evidence.review is not None for limit in reviewed),
     )
 
@@ -156,52 +166,89 @@ def _is_unplaced(limit: Limit) -> bool:
     )
 
 
-_GENERAL = """
-SELECT concept_id, scale, version_id, alternative IS NOT NULL, min_value, max_value,
+_SURVEYED = """
+SELECT id, concept_id, scale, alternative IS NOT NULL, min_value, max_value,
        CASE WHEN scale = 'absolute' THEN canonical_unit ELSE unit END
-FROM threshold WHERE version_id IN (SELECT value FROM json_each(:versions)) AND concept_id IS NOT NULL AND scale IS NOT NULL
-  AND applies_if IS NULL AND holds_for IS NULL AND (:concepts IS NULL OR concept_id IN (SELECT value FROM json_each(:concepts)))
-"""
-
-_UNPLACED = """
-SELECT count(*) FROM threshold WHERE version_id IN (SELECT value FROM json_each(:versions)) AND concept_id IS NOT NULL
-  AND role = 'requirement' AND scale IS NULL AND status IS NULL
+FROM line_threshold WHERE id IN (SELECT value FROM json_each(:ids))
   AND (:concepts IS NULL OR concept_id IN (SELECT value FROM json_each(:concepts)))
 """
 
 
-def _listed(concepts: Sequence[str] | None) -> str | None:
-    return None if concepts is None else json.dumps(list(concepts))
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """The bounds of one axis, one a version: their versions, the bounds, and how often each stands, ascending."""
+
+    versions: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.float64]
+    counts: list[tuple[float, int]]
 
 
-def _unplaced(store: Store, versions: Sequence[int], concepts: Sequence[str] | None) -> int:
-    count: int = store.connection.execute(
-        _UNPLACED, {"versions": as_json(versions), "concepts": _listed(concepts)}
-    ).fetchone()[0]
-    return count
-
-
-def _general(
+def _surveyed(
     store: Store, versions: Sequence[int], concepts: Sequence[str] | None
-) -> dict[Axis, tuple[dict[int, float], str | None]]:
-    """By axis: each version's bound (unconditional before alternative, then the strictest), and the unit."""
-    found: dict[Axis, dict[int, tuple[bool, float]]] = {}
+) -> tuple[list[tuple[Axis, bool, float, npt.NDArray[np.int64]]], dict[Axis, str | None], int]:
+    """(axis, whether it is an alternative, bound, versions) of each line's threshold, the axes' units, and the
+    number of requirements without an eligible range."""
+    placed = np.array(
+        store.connection.execute(
+            "SELECT version_id, threshold_id FROM trial_bound WHERE version_id IN (SELECT value FROM json_each(?))",
+            (as_json(versions),),
+        ).fetchall(),
+        np.int64,
+    ).reshape(-1, 2)
+    placed = placed[np.argsort(placed[:, 1], kind="stable")]  # the versions of each threshold lie together
+    ids, starts = np.unique(placed[:, 1], return_index=True)
+    ends = [*starts[1:].tolist(), len(placed)]
+    of_line = {
+        key: placed[start:end, 0] for key, start, end in zip(ids.tolist(), starts.tolist(), ends, strict=True)
+    }
+    listed = None if concepts is None else json.dumps(list(concepts))
+    said = []
     units: dict[Axis, str | None] = {}
-    for concept, scale, version, alternative, low, high, unit in store.connection.execute(
-        _GENERAL, {"versions": as_json(versions), "concepts": _listed(concepts)}
+    unplaced = 0
+    for key, concept, scale, alternative, low, high, unit in store.connection.execute(
+        _SURVEYED, {"ids": as_json(list(of_line)), "concepts": listed}
     ):
+        if scale is None:
+            unplaced += len(of_line[key])
+            continue
         for side, value in (("min", low), ("max", high)):
-            if value is None:
-                continue
-            axis: Axis = (concept, "min" if side == "min" else "max", scale)
-            place = (bool(alternative), -value if side == "min" else value)  # the smaller one is chosen
-            of_axis = found.setdefault(axis, {})
-            units.setdefault(axis, unit)
-            if version not in of_axis or place < of_axis[version]:
-                of_axis[version] = place
+            if value is not None:
+                axis: Axis = (concept, "min" if side == "min" else "max", scale)
+                said.append((axis, bool(alternative), _rounded(value), of_line[key]))
+                units.setdefault(axis, unit)
+    return said, units, unplaced
+
+
+def _spreads(
+    said: Sequence[tuple[Axis, bool, float, npt.NDArray[np.int64]]],
+) -> dict[Axis, _Spread]:
+    """Each version's bound on each axis: unconditional before alternative, then the strictest."""
+    if not said:
+        return {}
+    axes = list(dict.fromkeys(one[0] for one in said))
+    number = {axis: at for at, axis in enumerate(axes)}
+    repeats = [len(one[3]) for one in said]
+    versions = np.concatenate([one[3] for one in said])
+    axis_of = np.repeat([number[one[0]] for one in said], repeats)
+    alternative = np.repeat([one[1] for one in said], repeats)
+    bounds = np.repeat([one[2] for one in said], repeats)
+    looseness = np.repeat([_sign(one[0]) * one[2] for one in said], repeats)
+    order = np.lexsort((looseness, alternative, versions, axis_of))
+    axis_of, versions, bounds = axis_of[order], versions[order], bounds[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (axis_of[1:] != axis_of[:-1]) | (versions[1:] != versions[:-1])
+    axis_of, versions, bounds = axis_of[first], versions[first], bounds[first]
+    order = np.lexsort((bounds, axis_of))
+    axis_of, versions, bounds = axis_of[order], versions[order], bounds[order]
+    starts = np.flatnonzero(np.append(True, (axis_of[1:] != axis_of[:-1]) | (bounds[1:] != bounds[:-1])))
+    lengths = np.diff(np.append(starts, len(bounds))).tolist()
+    counts: dict[int, list[tuple[float, int]]] = {}
+    for at, value, length in zip(axis_of[starts].tolist(), bounds[starts].tolist(), lengths, strict=True):
+        counts.setdefault(at, []).append((value, length))
+    ends = np.searchsorted(axis_of, np.arange(len(axes) + 1)).tolist()
     return {
-        axis: ({version: _rounded(_sign(axis) * place[1]) for version, place in of_axis.items()}, units[axis])
-        for axis, of_axis in found.items()
+        axis: _Spread(versions[ends[at] : ends[at + 1]], bounds[ends[at] : ends[at + 1]], counts[at])
+        for at, axis in enumerate(axes)
     }
 
 
@@ -212,42 +259,52 @@ def _sign(axis: Axis) -> int:
 
 def _row(
     axis: Axis,
-    bounds: dict[int, float],
+    spread: _Spread,
     unit: str | None,
     facts: tuple[str, str | None, str | None],
-    names: dict[int, str],
+    trials: Mapping[int, TrialLine],
     own: Limit | None,
     asked: int | None,
 ) -> LandscapeRow:
     concept, side, scale = axis
+    counts = spread.counts
+    stands_for: dict[float, float] = {}
     if not settings()[1].is_linear(unit, scale):
-        bounds = _as_one(bounds)
-    values = sorted(bounds.values())
-    q1, median, q3 = _quartiles(values)
-    counts = Counter(values)
-    others = sorted(value for version, value in bounds.items() if version != asked)
-    far = [
-        (names[version], value) for version, value in bounds.items() if _outside(value, q1, q3, len(values))
-    ]
+        counts, stands_for = _as_one(counts)
+    q1, median, q3 = _quartiles(counts)
+    far = []
+    if strange := _outside(counts, q1, q3):
+        for version, value in zip(spread.versions.tolist(), spread.bounds.tolist(), strict=True):
+            if stands_for.get(value, value) in strange:
+                far.append((trials[version].trial, stands_for.get(value, value)))
+    others = dict(counts)
+    for value in spread.bounds[spread.versions == asked].tolist() if asked is not None else ():
+        others[stands_for.get(value, value)] -= 1
     return LandscapeRow(
-        concept, facts[0], facts[1], side, scale, unit_words(unit, scale), len(names), len(values), values[0], q1,
-        median, q3, values[-1], tuple(sorted(counts.items())), tuple(sorted(far, key=lambda pair: (pair[1], pair[0]))),
+        concept, facts[0], facts[1], side, scale, unit_words(unit, scale), len(trials), len(spread.versions), counts[0][0],
+        q1, median, q3, counts[-1][0], tuple(counts), tuple(sorted(far, key=lambda pair: (pair[1], pair[0]))),
         None if own is None else _standing(own, side, others), asked is not None and own is None,
     )  # fmt: skip
 
 
-def _as_one(bounds: dict[int, float]) -> dict[int, float]:
-    """The bounds, with those that are one limit in two units (221 umol/L and 2.5 mg/dL, which is 221.004) made
-    one value: a number of more than four digits comes from a conversion, and stands for the most frequent
-    plain one within the band in which conversion rounds. Plain numbers are never joined."""
+def _as_one(counts: list[tuple[float, int]]) -> tuple[list[tuple[float, int]], dict[float, float]]:
+    """The counted bounds, with those that are one limit in two units (221 umol/L and 2.5 mg/dL, which is
+    221.004) made one value, and which stands for which: a number of more than four digits comes from a
+    conversion, and stands for the most frequent plain one within the band in which conversion rounds. Plain
+    numbers are never joined."""
     band = settings()[1].same_band
-    counts = Counter(bounds.values())
-    plain = [value for value in counts if float(f"{value:.4g}") == value]
-    stands_for = {value: value for value in plain}
-    for value in counts.keys() - stands_for.keys():
+    known = dict(counts)
+    plain = [value for value in known if float(f"{value:.4g}") == value]
+    if len(plain) == len(known):
+        return counts, {}
+    stands_for = {}
+    for value in known.keys() - set(plain):
         near = [one for one in plain if abs(one - value) <= band * abs(value)]
-        stands_for[value] = max(near, key=lambda one: (counts[one], -one)) if near else float(f"{value:.4g}")
-    return {version: stands_for[value] for version, value in bounds.items()}
+        stands_for[value] = max(near, key=lambda one: (known[one], -one)) if near else float(f"{value:.4g}")
+    joined: Counter[float] = Counter()
+    for value, count in counts:
+        joined[stands_for.get(value, value)] += count
+    return sorted(joined.items()), stands_for
 
 
 def _rounded(value: float) -> float:
@@ -255,28 +312,34 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
-    return q1, median, q3
+def _quartiles(counts: Sequence[tuple[float, int]]) -> tuple[float, float, float]:
+    """Of counted values, by linear interpolation (the "inclusive" method of ``statistics.quantiles``)."""
+    ends = list(accumulate(count for _, count in counts))
+    found = []
+    for quarter in (1, 2, 3):
+        at, rest = divmod(quarter * (ends[-1] - 1), 4)
+        here = counts[bisect_right(ends, at)][0]
+        above = counts[bisect_right(ends, at + 1)][0] if rest else here
+        found.append((here * (4 - rest) + above * rest) / 4)
+    return found[0], found[1], found[2]
 
 
-def _outside(value: float, q1: float, q3: float, stating: int) -> bool:
-    if stating < LEAST:
-        return False
+def _outside(counts: Sequence[tuple[float, int]], q1: float, q3: float) -> set[float]:
+    """The values beyond the fences; none of too few."""
+    if sum(count for _, count in counts) < LEAST:
+        return set()
     reach = FENCE * (q3 - q1)
-    return value < q1 - reach or value > q3 + reach
+    return {value for value, _ in counts if value < q1 - reach or value > q3 + reach}
 
 
-def _standing(own: Limit, side: Side, others: Sequence[float]) -> Standing:
+def _standing(own: Limit, side: Side, others: Mapping[float, int]) -> Standing:
     """A higher minimum and a lower maximum are stricter."""
     stated = own.bound(side)
     assert stated is not None
     value = _rounded(stated)
     band = settings()[1].same_band * abs(value)
-    below = bisect_left(others, value - band)
-    above = len(others) - bisect_right(others, value + band)
-    same = len(others) - below - above
+    below = sum(count for one, count in others.items() if one < value - band)
+    above = sum(count for one, count in others.items() if one > value + band)
+    same = sum(others.values()) - below - above
     looser, stricter = (below, above) if side == "min" else (above, below)
     return Standing(own, looser, same, stricter)

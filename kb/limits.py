@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from kb.errors import BadQuestion
@@ -162,25 +163,28 @@ def load_limits(
     return [_limit(row) for row in rows]
 
 
-_LIMIT_FIELDS = tuple(field.name for field in fields(Limit))[:-3]
-_FLAGS_AT = tuple(_LIMIT_FIELDS.index(name) for name in ("min_inclusive", "max_inclusive"))
+# Called by place: the columns of the statements stand in the order of the fields.
+_made_limit: Callable[..., Limit] = Limit
 
 
 def _limit(row: tuple[Any, ...]) -> Limit:
-    values = list(row[:20])
-    for place in _FLAGS_AT:
-        values[place] = None if values[place] is None else bool(values[place])
-    made: dict[str, Any] = dict(zip(_LIMIT_FIELDS, values, strict=True))
-    made["turned"] = bool(made["turned"])
-    trial, section, path, line, quote, start, end, rule, flags = row[22:31]
-    evidence = Evidence(trial, section, path, line, quote, (start, end), rule, tuple(json.loads(flags)))
-    listed = None if row[20] is None else tuple(json.loads(row[20]))
-    return Limit(**made, values=listed, window=_window_words(row[21]), evidence=evidence)
+    """A row of :data:`_LIMITS`: the columns of a limit in their order, then those of its evidence."""
+    flags = row[30]
+    evidence = Evidence(
+        row[22], row[23], row[24], row[25], row[26], (row[27], row[28]), row[29],
+        () if flags == "[]" else tuple(json.loads(flags)),
+    )  # fmt: skip
+    low_inclusive, high_inclusive, values = row[11], row[13], row[20]
+    return _made_limit(
+        *row[:11], None if low_inclusive is None else bool(low_inclusive),
+        row[12], None if high_inclusive is None else bool(high_inclusive),
+        row[14], bool(row[15]), *row[16:20], None if values is None else tuple(json.loads(values)),
+        None if row[21] is None else _window_words(row[21]), evidence,
+    )  # fmt: skip
 
 
-def _window_words(stored: str | None) -> str | None:
-    if stored is None:
-        return None
+@lru_cache(maxsize=1024)
+def _window_words(stored: str) -> str | None:
     window = json.loads(stored)
     amount = "" if window["value"] is None else f"{short(window['value'])} {window['unit'] or ''}"
     return " ".join(part for part in (window["direction"], amount.strip(), window["anchor"]) if part) or None
@@ -203,6 +207,9 @@ class TrialLine:
     url: str
 
 
+_made_line: Callable[..., TrialLine] = TrialLine
+
+
 def load_trial_lines(
     connection: sqlite3.Connection, version_ids: Iterable[int], *, count_unread: bool = True
 ) -> dict[int, TrialLine]:
@@ -215,13 +222,7 @@ def load_trial_lines(
         " FROM trial_version v JOIN trial t ON t.id = v.trial_id WHERE v.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(version_ids)),),
     )
-    names = [field.name for field in fields(TrialLine)]
-    found = {}
-    for row in rows:
-        made: dict[str, Any] = dict(zip(names, row, strict=True))
-        made |= {"synthetic": bool(made["synthetic"]), "reconstruction": bool(made["reconstruction"])}
-        found[row[1]] = TrialLine(**made)
-    return found
+    return {row[1]: _made_line(*row[:7], bool(row[7]), bool(row[8]), *row[9:]) for row in rows}
 
 
 def require_some(values: Sequence[Any], what: str) -> None:
