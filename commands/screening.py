@@ -307,6 +307,8 @@ def _whatif_tables(found: WhatIf, limit: int) -> list[Table | str]:
         parts.append(
             f"The cohort says nothing about {len(found.silent)} criteria: {', '.join(found.silent)}."
         )
+    if found.unused:
+        parts.append(f"No criterion looks at {len(found.unused)} columns: {', '.join(found.unused)}.")
     for header, count in found.odd.items():
         parts.append(
             f"Column {header!r}: {count} cells are neither a number, a result nor empty; counted as unknown."

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from itertools import product, repeat
 from typing import Any
 
@@ -29,6 +30,8 @@ Demand = Item | Fact | str
 
 # So many answers of one leaf are remembered, then it starts anew: memory stays bounded.
 _REMEMBERED = 100_000
+# More ways than this to answer a criterion's leaves are not tried out.
+_MOST_WAYS = 4096
 _NOT_INTERVALS = frozenset(
     {"positive", "negative", "detectable", "undetectable", "positive_or_negative", "set", "within"}
 )
@@ -169,16 +172,21 @@ class Sight:
             return repeat(self._codes[()], rows)
         return map(self._codes.__getitem__, zip(*(chunk[place] for place in self.places), strict=True))
 
-    @property
-    def answerable(self) -> bool:
-        """Whether some cells in its columns would make it true or false."""
+    @cached_property
+    def possible(self) -> frozenset[Code]:
+        """What it answers for some cells in its columns, tried out, and without any."""
         tried = [(*_TRIED.get(column.role, ("1",)), "") for column in self.columns]
         dates = ("date", "start", "end", "as_of")
         tried = [
             (self.today.isoformat(),) if column.role in dates else cells
             for column, cells in zip(self.columns, tried, strict=True)
         ]
-        return any(self._judged(cells)[0] is not None for cells in product(*tried))
+        return frozenset({self._judged(("",) * len(self.columns)), *map(self._judged, product(*tried))})
+
+    @property
+    def answerable(self) -> bool:
+        """Whether some cells in its columns would make it true or false."""
+        return any(value is not None for value, _ in self.possible)
 
     def _code(self, cells: Cells) -> Code:
         number = None if self.number_at is None else _number(cells[self.number_at])
@@ -301,12 +309,18 @@ class Question:
 
     @property
     def open(self) -> bool:
-        """Whether the cohort has a column that could answer it."""
-        return any(sight.places for sight in self.sights)
+        """Whether the cohort has columns that could answer it."""
+        if not any(sight.places for sight in self.sights):
+            return False
+        ways = [sight.possible for sight in self.sights]
+        if math.prod(map(len, ways)) > _MOST_WAYS:
+            return True
+        return any(self.answer(codes) is not None for codes in product(*ways))
 
-    def constant(self) -> bool | None:
-        """Its answer for everyone, where it is not open."""
-        return self.answer(tuple(next(iter(sight.codes([], 1))) for sight in self.sights))
+    @property
+    def met(self) -> bool:
+        """Whether it is true for everyone whatever a column says (it puts no demand)."""
+        return self.answer(tuple((None, True) for _ in self.sights)) is True
 
     def values(self, codes: Mapping[int, Sequence[Code]]) -> list[bool | None]:
         """Its answer for each row; ``codes`` are those of each leaf, by the identity of its sight."""

@@ -16,7 +16,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from kb.cohort import Cohort, Column
+from kb.cohort import Cohort, CohortInvalid, Column
 from kb.cohort_judging import Code, Question, Remembered, Sights, asked, says
 from kb.eligible import Eligible, eligible_ranges
 from kb.errors import BadQuestion
@@ -71,7 +71,8 @@ class Scenario:
 @dataclass(frozen=True, slots=True)
 class WhatIf:
     """The whole answer. ``pairs``: (criterion, criterion, patients whom just these two exclude);
-    ``silent``: the criteria that no column of the cohort answers; ``odd``: cells that say nothing."""
+    ``silent``: the criteria that no column of the cohort answers; ``odd``: cells that say nothing;
+    ``unused``: the columns that no criterion looks at."""
 
     trial: str
     patients: int
@@ -80,6 +81,7 @@ class WhatIf:
     pairs: tuple[tuple[str, str, int], ...]
     silent: tuple[str, ...]
     odd: Mapping[str, int]
+    unused: tuple[str, ...] = ()
 
 
 # --------------------------------------------------------------------- changes
@@ -182,8 +184,13 @@ def what_if(
     sights = Sights(cohort, knowledge, today)
     registry = _registry(trial, sights)
     base = _questions(trial, (), sights, registry)
-    live = [name for name, one in base.items() if one.open or one.constant() is False]
-    silent = tuple(name for name, one in base.items() if name not in live and one.constant() is None)
+    live = [name for name, one in base.items() if one.open]
+    silent = tuple(name for name, one in base.items() if name not in live and not one.met)
+    if not live:
+        headers = ", ".join(column.header for column in cohort.columns)
+        raise CohortInvalid(
+            f"{cohort.path}: no column answers a criterion of {trial.trial}; it has {headers}"
+        )
     plans: list[tuple[str, tuple[Change, ...]]] = [(change.asked, (change,)) for change in changes]
     if len(changes) > 1:
         plans.append(("all together", tuple(changes)))
@@ -201,7 +208,14 @@ def what_if(
     tally = Tally(len(asked), scenarios)
     odd = _count(asked, cohort, tally)
     names = ("as stated", *(name for name, _ in plans))
-    return _report(trial, [base[name] for name in live], silent, names, tally, odd)
+    report = _report(trial, [base[name] for name in live], silent, names, tally, odd)
+    looked = {place for question in asked for sight in question.sights for place in sight.places}
+    unused = (
+        column.header
+        for place, column in enumerate(cohort.columns)
+        if column.role != "id" and place not in looked
+    )
+    return replace(report, unused=tuple(unused))
 
 
 def _questions(

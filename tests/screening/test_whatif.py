@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kb.judging import Knowledge
 from kb.patient_formats import from_json
 from kb.screen import TrialCriteria, screen_trial
 from kb.whatif import ChangeInvalid, WhatIf, parse_change, what_if
+from nlp.model import All, Fact, If
 from nlp.pipeline import Extractor
 
 TEXT = """Inclusion Criteria:
@@ -306,6 +308,34 @@ def test_windows_kinds_members_and_groups(
         seen = counts[effect.criterion]
         assert (effect.true, effect.false, effect.unknown) == (seen[True], seen[False], seen[None]), effect
         assert min(seen.values()) > 0, effect
+
+
+def test_columns_that_nothing_looks_at(trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("id,plt,platlets,shoe size\n1,60,60,40\n", "utf-8")
+    assert run(trial, path, knowledge).unused == ("platlets", "shoe size")
+    path.write_text("id,shoe size\n1,40\n", "utf-8")
+    with pytest.raises(
+        CohortInvalid, match="no column answers a criterion of NCT99000001; it has id, shoe size"
+    ):
+        run(trial, path, knowledge)
+
+
+def test_a_criterion_that_no_cell_could_decide_is_silent(
+    tmp_path: Path, knowledge: Knowledge, extractor: Extractor
+) -> None:
+    women = If(Fact("women of childbearing potential", (0, 1)), Fact("contraception", (1, 2)), All(()))
+    made = extractor.extract("Inclusion Criteria:\n* Platelets >= 50 x 10^9/L\n* Consent")
+    second = replace(made.criteria[1], expression=All((women, Fact("consent", (2, 3)))))
+    whole = TrialCriteria("N", "ctgov", "", "", "", replace(made, criteria=(made.criteria[0], second)))
+    path = tmp_path / "c.csv"
+    path.write_text("sex,plt\nfemale,60\nmale,60\n", "utf-8")
+    found = run(whole, path, knowledge)
+    assert (found.silent, found.scenarios[0].passes) == (("inclusion 2",), 2)
+    third = replace(second, expression=women)  # a man needs none of it
+    whole = replace(whole, extraction=replace(made, criteria=(made.criteria[0], third)))
+    found = run(whole, path, knowledge)
+    assert (found.silent, found.scenarios[0].passes, found.scenarios[0].unknown) == ((), 1, 1)
 
 
 def test_a_file_with_semicolons(trial: TrialCriteria, tmp_path: Path, knowledge: Knowledge) -> None:
