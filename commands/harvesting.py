@@ -292,7 +292,7 @@ def subject_show(name: str, output: Output) -> None:
     """
     with Archive.open(output.archive) as archive:
         saved = _saved(archive, name)
-        last = run_log.last_complete(archive, run_log.query_key(saved.source, saved.query))
+        last = run_log.last_whole(archive, run_log.query_key(saved.source, saved.query))
         heads = [archive.head(saved.source, each) for each in run_log.subject_ids(archive, name)]
     rows = [
         [head.source_id, head.record_date, head.seen_data, head.vanished_at]

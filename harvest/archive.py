@@ -292,8 +292,13 @@ class Archive:
         )
 
     def put_quarantine(self, source: str, url: str, at: str, reason: str, body: bytes, run: int) -> int:
-        """Keep a page that was no trial; gives the number under which it is kept."""
+        """Keep a page that was no trial, once a run; gives the number under which it is kept."""
         digest = sha256(body)
+        known = self.connection.execute(
+            "SELECT id FROM quarantine WHERE sha256 = ? AND run = ?", (digest, run)
+        ).fetchone()
+        if known:
+            return int(known[0])
         self.put_blob(digest, lambda: pack(body))
         cursor = self.connection.execute(
             "INSERT INTO quarantine (source, url, at, reason, sha256, run) VALUES (?, ?, ?, ?, ?, ?)",

@@ -16,7 +16,7 @@ A search runs in stages::
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -66,6 +66,10 @@ class QueryRefresh:
     data: str | None = field(default=None, init=False)
     since: str | None = field(default=None, init=False)
     problems: list[str] = field(default_factory=list, init=False)
+    # Records that came and are no trials, by id where they have one: they are told, and kept apart, but the
+    # registry has nothing more to give, so the next run goes on from this one.
+    refused: dict[str, str] = field(default_factory=dict, init=False)
+    _nameless: int = field(default=0, init=False)
     _sent_before: int = field(default=0, init=False)
     _counted: int = field(default=0, init=False)
 
@@ -74,7 +78,7 @@ class QueryRefresh:
         self.key = run_log.query_key(self.source.name, self.query)
         self._sent_before = self.source.client.requests_sent
         self.data = self.source.data_version()
-        last = run_log.last_complete(self.archive, self.key)
+        last = run_log.last_whole(self.archive, self.key)
         if last is not None and not self.full:
             if self.data is not None and last.data_after == self.data:
                 return self._nothing_to_do()
@@ -93,6 +97,8 @@ class QueryRefresh:
                         "starting the search again", extra={"why": str(error), "restart": restart + 1}
                     )
                     self.data = self.source.data_version()
+                    self.problems.clear()
+                    self.refused.clear()
                     point = self._start_again()
             raise RegistryError(
                 f"{self.source.base_url}: the data moved {RESTARTS + 1} times during the run; run again later"
@@ -114,7 +120,7 @@ class QueryRefresh:
             point = Checkpoint(self.key, self.run_id, self.data, "ids", None, None)
         total = self._pages(point, ids_only=True)
         listed = run_log.arrived(self.archive, self.key, "ids")
-        if total is not None and total != len(listed):
+        if total is not None and total not in (len(listed), len(listed) + self._nameless):
             self.problems.append(f"the registry counts {total} records and listed {len(listed)}")
         self._fill(listed)
         self._sweep(listed)
@@ -123,6 +129,7 @@ class QueryRefresh:
     def _pages(self, point: Checkpoint, *, ids_only: bool) -> int | None:
         """Read page after page, and end on a missing token only: empty pages happen. Gives the total."""
         token, total = point.token, point.total
+        self._nameless = 0
         since = None if ids_only else self.since
         stalled, arrived = 0, run_log.count_arrived(self.archive, self.key, point.stage)
         while True:
@@ -136,6 +143,7 @@ class QueryRefresh:
                 )
                 if ids_only:
                     ids: Iterable[str] = list(listed_ids(page.records))
+                    self._nameless += len(page.records) - len(list(ids))
                 else:
                     ids = self._store(page.records, page.url)
                 run_log.count_requests(self.archive, self.run_id, self._uncounted())
@@ -166,7 +174,7 @@ class QueryRefresh:
             with self.archive.transaction():
                 self._store(records, f"{self.source.base_url}/api/v2/studies?filter.ids=...")
         for each in lacking:
-            if not self._stands(each):
+            if not self._stands(each) and each not in self.refused:
                 self.problems.append(f"{each} is listed and was not given")
                 with self.archive.transaction():
                     run_log.note(self.archive, self.run_id, each, "missing")
@@ -181,11 +189,14 @@ class QueryRefresh:
         for batch in batches(gone):
             records, failed = fetch_batch(self.source, batch)
             self.problems += failed.values()
+            nameless = self._refused_without_id()
             with self.archive.transaction():
                 run_log.note_gone(self.archive, self.key, self.run_id, batch)
                 still = set(self._store(records, f"{self.source.base_url}/api/v2/studies?filter.ids=..."))
+                # What came without an id may be any of them.
+                unsure = self._refused_without_id() > nameless
                 for each in batch:
-                    if each in failed:
+                    if each in failed or each in self.refused or (unsure and each not in still):
                         continue
                     if self.archive.resolve(self.source.name, each) in still:
                         # A trial that was merged into another one stands no longer; see Archive.put_alias.
@@ -203,15 +214,19 @@ class QueryRefresh:
                     record, url, data_timestamp=self.data, keep_contacts=self.keep_contacts
                 )
             except (UnexpectedShape, InvalidTrialId) as error:
-                self.problems.append(str(error))
-                self.archive.put_quarantine(
-                    self.source.name, url, utc_now(), str(error), refused_body(error, record), self.run_id
+                body = refused_body(error, record)
+                page = self.archive.put_quarantine(
+                    self.source.name, url, utc_now(), str(error), body, self.run_id
                 )
+                self.refused[next(listed_ids([record]), f"#{page}")] = f"{error} (kept as page {page})"
                 continue
             outcome = self.archive.put(prepared, run=self.run_id, origin="search", data_version=self.data)
             run_log.note(self.archive, self.run_id, prepared.raw.source_id, outcome)
             ids.append(prepared.raw.source_id)
         return ids
+
+    def _refused_without_id(self) -> int:
+        return sum(each.startswith("#") for each in self.refused)
 
     # ---------------------------------------------------- beginning and end
 
@@ -266,20 +281,22 @@ class QueryRefresh:
 
     def _finish(self, listed: set[str]) -> Report:
         reach("refresh.before_end")
-        complete = not self.problems
-        message = in_short(self.problems)
+        whole = not self.problems
+        complete = whole and not self.refused
+        message = in_short([*self.problems, *self.refused.values()])
         requests = self._sent()
         with self.archive.transaction():
             ids = {name: run_log.found(self.archive, self.run_id, name) for name in REPORTED}
             counts = run_log.end(
                 self.archive, self.run_id, "complete" if complete else "incomplete", utc_now(),
                 data=self.data, requests=self._uncounted(), message=message,
+                refused=len(self.refused) if whole else 0,
             )  # fmt: skip
             # One that was amended out of the search counts as changed, and has left it all the same.
             gone = run_log.gone(self.archive, self.key, self.run_id)
             ids["left"] = tuple(each for each in gone if self._stands(each))
             run_log.clear_checkpoint(self.archive, self.key)
-            if complete:
+            if whole:
                 run_log.remember_ids(self.archive, self.key, listed)
         reach("refresh.after_end")
         # Trials that the registry listed and that were not sent again are unchanged too.
@@ -324,7 +341,7 @@ def day_before(data_version: str) -> str:
     return (date.fromisoformat(data_version[:10]) - timedelta(days=1)).isoformat()
 
 
-def listed_ids(records: Iterable[Any]) -> Iterable[str]:
+def listed_ids(records: Iterable[Any]) -> Iterator[str]:
     """The ids in a page that was asked for ids only; what holds none is left out (the total will tell)."""
     for record in records:
         try:

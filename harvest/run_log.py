@@ -105,17 +105,28 @@ def begin(
 
 
 def end(
-    archive: Archive, run: int, state: State, at: str, *, data: str | None, requests: int, message: str = ""
+    archive: Archive,
+    run: int,
+    state: State,
+    at: str,
+    *,
+    data: str | None,
+    requests: int,
+    message: str = "",
+    refused: int = 0,
 ) -> dict[str, int]:
     """End a run inside a transaction: its counts are kept, the rows of unchanged trials dropped.
 
-    ``requests`` are added to those counted on the way.
+    ``requests`` are added to those counted on the way. ``refused``: so many records were no trials, and
+    nothing else was wrong, so that the next run can go on from this one (:func:`last_whole`).
     """
     counts = dict(
         archive.connection.execute(
             "SELECT outcome, count(*) FROM run_record WHERE run = ? GROUP BY outcome", (run,)
         ).fetchall()
     )
+    if refused:
+        counts["refused"] = refused
     archive.connection.execute(
         "UPDATE run SET state = ?, ended_at = ?, data_after = ?, requests = requests + ?, message = ?,"
         " counts = ? WHERE id = ?",
@@ -157,10 +168,12 @@ def runs(archive: Archive, limit: int = 20) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def last_complete(archive: Archive, key: str) -> Run | None:
-    """The last run of a task that ended complete."""
+def last_whole(archive: Archive, key: str) -> Run | None:
+    """The last run of a task that got all that the registry has: complete, or but for records that are no trials."""
     row = archive.connection.execute(
-        f"{_RUN} WHERE key = ? AND state = 'complete' ORDER BY id DESC LIMIT 1", (key,)
+        f"{_RUN} WHERE key = ? AND (state = 'complete'"
+        "   OR (state = 'incomplete' AND json_extract(counts, '$.refused') > 0)) ORDER BY id DESC LIMIT 1",
+        (key,),
     ).fetchone()
     return _run(row) if row else None
 
@@ -277,7 +290,7 @@ def subjects(archive: Archive) -> list[Subject]:
     for name, source, text, added_at in rows:
         query = Query.from_json(json.loads(text))
         key = query_key(source, query)
-        last = last_complete(archive, key)
+        last = last_whole(archive, key)
         listed.append(
             Subject(
                 name, source, query, added_at, last.ended_at if last else None, len(known_ids(archive, key))

@@ -136,3 +136,51 @@ def test_a_query_in_any_alphabet_reaches_the_registry(archive: Archive, word: st
 def test_a_message_tells_how_many_problems_it_leaves_out() -> None:
     assert in_short(["a", "b"]) == "a; b"
     assert in_short(list("abcdefg")) == "a; b; c; d; e; and 2 more"
+
+
+def without_title(number: int, **changes: Any) -> dict[str, Any]:
+    """A record that is no trial, though it has an id."""
+    record = sample(number, **changes)
+    del record["protocolSection"]["identificationModule"]["briefTitle"]
+    return record
+
+
+def test_a_record_that_stays_broken_does_not_hold_up_the_next_runs(archive: Archive) -> None:
+    held = holdings(sample(1), sample(2), without_title(3))
+    with running(held) as (source, server, _):
+        first = refresh_query(archive, source, LUPUS)
+        held.put(sample(1, platelets=75, updated="2026-03-02"))
+        held.data_timestamp = NEXT
+        server.registry.requests.clear()
+        second = refresh_query(archive, source, LUPUS)
+        pages = [each for each in server.registry.requests if "query.cond" in each and "NCTId" not in each]
+    for report in (first, second):
+        assert report.state == "incomplete"
+        assert f"{sample_id(3)} has no title" in report.message
+        assert "kept as page" in report.message
+    assert (first.new, second.changed, second.missing) == (ids(1, 2), ids(1), ())
+    # The second run went on from the first: what was updated since, not everything.
+    assert all("RANGE" in page for page in pages)
+    assert run_log.known_ids(archive, run_log.query_key("ctgov", LUPUS)) == set(ids(1, 2, 3))
+
+
+def test_a_trial_whose_record_breaks_has_not_vanished(archive: Archive) -> None:
+    held = holdings(sample(1), sample(2))
+    with running(held) as (source, _, _):
+        refresh_query(archive, source, LUPUS)
+        held.put(without_title(2, condition="Asthma", updated="2026-03-02"))
+        held.data_timestamp = NEXT
+        report = refresh_query(archive, source, LUPUS)
+    assert (report.state, report.vanished) == ("incomplete", ())
+    head = archive.head("ctgov", sample_id(2))
+    assert head is not None
+    assert head.vanished_at is None
+
+
+def test_what_was_wrong_before_a_restart_is_not_told_of_the_run(archive: Archive) -> None:
+    faults = (Fault("not_a_trial", path="/api/v2/studies"), Fault("data_moves", path="/api/v2/studies"))
+    with running(holdings(*map(sample, range(1, 15))), *faults) as (source, _, _):
+        report = refresh_query(archive, source, LUPUS)
+    assert [fault.struck for fault in faults] == [1, 1]
+    assert (report.state, report.message) == ("complete", "")
+    assert archive.connection.execute("SELECT count(*) FROM quarantine").fetchone() == (1,)
