@@ -163,15 +163,18 @@ def test_comparable_ranks_lupus_car_t_first_and_says_why(fixture_kb: Path, run_c
     assert sum(reason["contribution"] for reason in best["reasons"]) == pytest.approx(best["score"], abs=1e-6)
 
 
-def test_compare_puts_the_platelets_of_three_trials_in_one_row(fixture_kb: Path, run_cli: RunCli) -> None:
+def test_compare_keeps_the_platelets_of_everyone_and_of_a_group_in_rows_of_their_own(
+    fixture_kb: Path, run_cli: RunCli
+) -> None:
     trials = (HEADLINE, "NCT99000003", "NCT99000009")
     data = answer(run_cli("compare", *trials, "--json", "--db", fixture_kb).out)
     assert [trial["trial"] for trial in data["trials"]] == list(trials)
-    rows = [row for row in data["rows"] if row["concept"] == "plt"]
-    assert rows
-    here, unstated, there = rows[0]["cells"]
-    assert here[0]["min_value"] == 50
-    assert unstated == []
+    rows = {row["population"]: row["cells"] for row in data["rows"] if row["concept"] == "plt"}
+    here, unstated, of_a_group = rows.pop(None)
+    assert (here[0]["min_value"], unstated, of_a_group) == (50, [], [])
+    ((group, (*others, there)),) = rows.items()
+    assert "SLE-ITP" in group
+    assert others == [[], []]
     assert (there[0]["min_value"], there[0]["max_value"]) == (30, 50)
 
 
