@@ -13,7 +13,7 @@ from nlp.model import Section
 from nlp.outline import Outline
 from nlp.paths import Paths
 from nlp.populations import heading as population_of_heading
-from nlp.populations import heads_people, label, nested, titles
+from nlp.populations import heads_people, label, nested, other_sex, titles
 from nlp.rejoin import join_broken, join_wrapped
 from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
 from nlp.sections import Block, split
@@ -267,9 +267,7 @@ def _tree(block: Block, entries: list[Entry], texts: list[str], taken: Paths) ->
         if above is not None:
             heading = texts[parent] if colons[parent] or kinds[parent] == "heading" else above.heading
             who = above.population
-        own = None
-        if children[index]:
-            own = groups.get(index) or population_of_heading(text)
+        own = groups.get(index) or population_of_heading(text) if children[index] else other_sex(text, who)
         nodes[index] = Node(
             path=paths[index],
             section=block.section,

@@ -262,7 +262,8 @@ class Outline:
         listed = index + 1 < len(self.entries) and bool(
             self.entries[index + 1].bullet or self.entries[index + 1].enum
         )
-        return not self.entries[index].bullet and self.entries[index].enum is None and is_title(text, listed)
+        unmarked = not self.entries[index].bullet and self.entries[index].enum is None
+        return unmarked and (is_title(text, listed) or titles(text))
 
     def rank(self, index: int) -> int:
         """3 an all-capitals heading, 2 a heading that names a population, 1 a colon line, 0 text."""

@@ -91,7 +91,7 @@ def population(words: str) -> str | None:
 
 # --------------------------------------------------------- headings of lines, labels
 
-_LEAD = r"(?:(?:additional|specific|key|main|only|applicable|if|for|in|of|the|to|from|exclusion|inclusion|excluding|including|criteria|requirements|patients|participants|subjects|individuals|those|enrolled|entering|treated|assigned|randomi[sz]ed)\s+){0,6}"
+_LEAD = r"(?:(?:an?|additional|specific|key|main|only|applicable|if|for|in|of|the|to|from|exclusion|inclusion|excluding|including|criteria|requirements|patients|participants|subjects|individuals|those|enrolled|entering|treated|assigned|randomi[sz]ed)\s+){0,6}"
 _WORD = rf"{_NO_NAME}[A-Za-z0-9/\-+]{{1,24}}"
 _GROUP_NOUN = r"(?:sub[- ]?stud(?:y|ies)|(?:sub-?)?cohorts?|arms?|groups?|parts?|stratum|strata)"
 _GROWTH = r"(?:expansions?|escalations?)"
@@ -106,8 +106,8 @@ def _label() -> re.Pattern[str]:
         _rows()[0].pattern.removeprefix(r"\b").removesuffix(r"\b").replace("(", "(?:").replace("(?:?", "(?")
     )
     named = rf"(?:{_KINDS})\s+{_IDS}"
-    own = rf"(?:{_WORD}\s(?:(?:and|&|or|with)\s)?){{1,5}}{_GROUP_NOUN}(?:\s{_GROWTH})?|(?:{_WORD}\s){{0,3}}{_GROWTH}"
-    someone = rf"(?:{_WORD}\s){{0,3}}(?:{people})(?:{_BEARING.pattern}|\s+of\s+[\w \-]{{3,40}})?|(?:{_WORD}\s){{1,3}}{_PEOPLE}"
+    own = rf"(?:{_WORD}\s(?:(?:and|&|or|with)\s)?){{1,5}}(?:study\s)?{_GROUP_NOUN}(?:\s{_GROWTH})?|(?:{_WORD}\s){{0,3}}{_GROWTH}"
+    someone = rf"(?:{_WORD}\s){{0,3}}(?:{people})(?:{_BEARING.pattern}|\s+of(?:\s+(?!must|should|shall|will|who|with|are|is|may|can|have|has)[\w\-]+){{1,5}})?|(?:{_WORD}\s){{1,3}}{_PEOPLE}"
     group = rf"(?:{named}|{own})(?:\s{_GROWTH})?"
     and_ = r"(?:\s*\([^()]{0,40}\))?\s*(?:,|and|&|or|/|\s)\s*"
     return re.compile(
@@ -231,7 +231,7 @@ def heading(text: str) -> str | None:
     ``text`` is the line, with its colon if it has one. Its topic decides: what stands before the colon,
     a bracket and the verb ("The partner will be included based on:").
     """
-    if not _may_name(text, 160) or text[-1] in ".;。；":
+    if not _may_name(text, 160):
         return None
     words = text.replace("\\[", "[").replace("\\]", "]").strip(" *_#\u3000\t:：.-–=")
     head = re.split(r"[:：]", words, maxsplit=1)[0].strip(" []【】")
@@ -239,12 +239,19 @@ def heading(text: str) -> str | None:
         head = head[joined.end() :]
     if _EVERY.match(head) or not head:
         return None
+    if text[-1] in ".;。；":
+        return _topic(text, head)
     if bracket := _IN_BRACKET.search(head):
         return _capital(bracket["name"])
     if (name := _of_label(head)) is not None:
         return name
     if not _ASKS.search(head) and len(head) <= 100 and (some := _FOR_SOME.match(head)):
         return _capital(some["name"].strip())
+    return _topic(text, head)
+
+
+def _topic(text: str, head: str) -> str | None:
+    """The population that a sentence is about: "The partner will be included based on:"."""
     topic, _, rest = head.partition(",")
     if rest.lstrip().startswith(("or ", "and ")):
         return None
@@ -286,6 +293,10 @@ _AGE_SAID = re.compile(
 )  # "Adults: 18 years or older" restricts, and is no label
 _BRACKET = re.compile(r"\\?\[([^\[\]\\]{3,80})\\?\]\s*[:：]?\s*\S|【([^【】]{3,60})】\s*\S")
 _IN_GROUP = re.compile(r"(?:in|for) (?:the )?([A-Za-z0-9][^,:：.;()]{2,60}?)( only)?,\s", re.IGNORECASE)
+_SEX = re.compile(r"\b(?:fe)?males?\b|\b(?:wo)?m[ae]n\b", re.IGNORECASE)
+_LETTERED = re.compile(
+    r"[Gg]roups? [A-Z](?:(?:, | and | or | & )[A-Z])*"
+)  # "Group 1" may be the WHO's of a disease
 _SURE = re.compile(
     rf"(?:(?:{_WORD}\s){{0,3}}(?:cohorts?|arms?|parts?|sub[- ]?stud(?:y|ies))\b)", re.IGNORECASE
 )
@@ -313,7 +324,11 @@ def label(text: str) -> str | None:
         bracket = _BRACKET.match(text)
         if bracket and _may_name(inner := bracket[1] or bracket[2], 80):
             return _of_label(inner.strip())
-    elif first in "IiFf" and (place := _IN_GROUP.match(text)) and _SURE.search(place[1]):
+    elif (
+        first in "IiFf"
+        and (place := _IN_GROUP.match(text))
+        and (_SURE.search(place[1]) or _NAMED.fullmatch(place[1]))
+    ):
         found = _label().fullmatch(place[1])
         return _capital(found["group"]) if found and found["group"] else None
     if ")" in text[-2:]:
@@ -327,14 +342,33 @@ def _behind(text: str) -> str | None:
     if opened < 0:
         return None
     low = text[opened:].lower()
-    if not ("cohort" in low or "arm" in low or "part" in low or "stud" in low or " only" in low):
+    if not (
+        "cohort" in low or "arm" in low or "part" in low or "group" in low or "stud" in low or " only" in low
+    ):
         return None
+    only = low.rstrip(" ).").endswith(" only")
+    if not only and _NAMED.search(text, 0, opened):
+        return None  # "in remission (Group A) or active (Group B)"
     words = text[opened + 1 : text.rfind(")")].strip()
     found = _label().fullmatch(words)
     if found is None or not found["group"]:
         return None
-    sure = low.rstrip(" ).").endswith(" only") or (_SURE.match(words) and _NAMED.search(words))
+    sure = only or (_SURE.match(words) and _NAMED.search(words)) or _LETTERED.fullmatch(words)
     return _capital(found["group"]) if sure else None
+
+
+def _sex(name: str | None) -> str:
+    """``f`` or ``m`` where the name of a population names one sex, else nothing."""
+    found = {match[0][:1].lower().replace("w", "f") for match in _SEX.finditer(name or "")}
+    return found.pop() if len(found) == 1 else ""
+
+
+def other_sex(text: str, outer: str | None) -> str | None:
+    """The population of a line that says what men must do, in a list about women that a site forgot to end."""
+    if not (sex := _sex(outer)) or not _SEX.match(text.removeprefix("A ").removeprefix("a ")):
+        return None
+    own = heading(text)
+    return own if _sex(own) not in ("", sex) else None
 
 
 def nested(outer: str | None, inner: str | None) -> str | None:
@@ -343,4 +377,6 @@ def nested(outer: str | None, inner: str | None) -> str | None:
         return inner or outer
     if any({inner, outer.rpartition(", ")[2]} == pair for pair in _OPPOSED):
         return inner  # a list that a site forgot to end
+    if (sex := _sex(inner)) and _sex(outer):
+        return outer if sex == _sex(outer) and inner in _rows()[1] else inner
     return f"{outer}, {inner}" if inner in _rows()[1] else inner

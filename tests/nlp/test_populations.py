@@ -32,6 +32,7 @@ def populations(raw: str, section: str = "full") -> list[tuple[str, str | None]]
         ("The partner will be included based on the following criteria :", "Partner"),
         ("Exclusion from Fluoxetine Arm:", "Fluoxetine Arm"),
         ("Group 1: Metabolic syndrome", "Group 1"),
+        ("A male participant must agree to use contraception.", "Male participants"),
     ],
 )
 def test_a_heading_names_its_population(text: str, name: str) -> None:
@@ -71,6 +72,8 @@ def test_a_sentence_that_holds_the_word_names_none(text: str) -> None:
         ("At least 2 lines of prior therapy (Part 1 only)", "Part 1"),
         ("Active hepatitis B infection (Part 1 and Part 2).", "Part 1 and Part 2"),
         ("For women only: pregnant", "Female participants"),
+        ("For Phase 1a, the following tumours are allowed: melanoma", "Phase 1a"),
+        ("History of seizures due to light (Group D).", "Group D"),
         ("Lupus nephritis cohort: UPCR ≥ 1 g/g", "Lupus nephritis cohort"),
         ("Parents of children with leukaemia: consent", "Parents of children with leukaemia"),
     ],
@@ -91,6 +94,7 @@ def test_a_label_names_its_population(text: str, name: str) -> None:
         "Body mass index (BMI): 18 to 30",
         "Donor lymphocyte infusion: within 60 days",
         "Heart failure (NYHA class III)",
+        "In remission (Group A) or with active disease (Group B)",
     ],
 )
 def test_other_words_before_a_colon_or_in_brackets_are_no_label(text: str) -> None:
@@ -160,6 +164,23 @@ def test_a_group_inside_a_group() -> None:
     assert nested("Part 2", "Cohort A") == "Cohort A"
     assert nested("Male participants", "Female participants") == "Female participants"
     assert nested("Donor", None) == "Donor"
+    assert (
+        nested("Women of childbearing potential", "Female participants") == "Women of childbearing potential"
+    )
+
+
+def test_what_men_must_do_in_a_list_about_women() -> None:
+    raw = "* Women of childbearing potential must use:\n  * a pill\n  * a vasectomized partner\n  * Men must use condoms."
+    assert [who for _, who in populations(raw, "inclusion")] == [
+        "Women of childbearing potential", "Women of childbearing potential", "Women of childbearing potential", "Male participants",
+    ]  # fmt: skip
+
+
+def test_a_title_of_several_parts_between_bullets_heads_the_next() -> None:
+    raw = "* Adult\n\nPart 1 and Part 2 (Cohorts A to C)\n\n* Lymphoma\n\nPart 2 (Cohorts D to G)\n\n* Leukaemia"
+    assert [who for _, who in populations(raw, "inclusion")] == [
+        None, "Part 1 and Part 2", "Part 1 and Part 2", "Part 2", "Part 2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
