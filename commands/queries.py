@@ -218,7 +218,7 @@ def sql(
             output.emit(data, table, provenance=provenance)
             return
         answer = run_sql(store, statement, limit=limit, seconds=seconds)
-    notes = views.as_of_note(as_of)
+    notes = (*provenance.notes, *views.as_of_note(as_of))
     if as_of is not None:
         notes += ("The views follow --as-of; the tables hold every version.",)
     if answer.cut:
@@ -250,7 +250,8 @@ def _provenance(store: Store, lines: Sequence[TrialLine], as_of: str | None) -> 
     """That of the trials of an answer; an answer without any rests on all that is stored."""
     if lines:
         return views.provenance_of(lines, views.as_of_note(as_of))
-    return replace(_stored_provenance(store), notes=views.as_of_note(as_of))
+    stored = _stored_provenance(store)
+    return replace(stored, notes=(*stored.notes, *views.as_of_note(as_of)))
 
 
 def _stored_provenance(store: Store) -> Provenance:
@@ -258,7 +259,15 @@ def _stored_provenance(store: Store) -> Provenance:
     sources = store.connection.execute(
         "SELECT DISTINCT t.source FROM trial t WHERE t.preferred = 1 ORDER BY 1"
     ).fetchall()
-    return Provenance(tuple(row[0] for row in sources), store.data_timestamp())
+    invented = store.connection.execute(
+        "SELECT count(*) FROM current_version WHERE synthetic = 1"
+    ).fetchone()[0]
+    notes = (
+        (f"{invented} of the stored trials are synthetic: trial_view.synthetic tells which.",)
+        if invented
+        else ()
+    )
+    return Provenance(tuple(row[0] for row in sources), store.data_timestamp(), notes=notes)
 
 
 @click.command()

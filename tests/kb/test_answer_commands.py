@@ -233,6 +233,11 @@ def test_an_answer_without_a_trial_has_a_source_too(
     assert "2026-06-01" in out
 
 
+def test_rows_without_an_id_may_be_of_synthetic_trials(capsys: pytest.CaptureFixture[str], db: Path) -> None:
+    _, out, _ = run(capsys, db, "sql", "SELECT title FROM trial_view LIMIT 1")
+    assert "4 of the stored trials are synthetic" in out
+
+
 def test_sql_describes_what_can_be_asked(capsys: pytest.CaptureFixture[str], db: Path) -> None:
     _, out, _ = run(capsys, db, "sql", "--describe")
     assert "threshold_view" in out
