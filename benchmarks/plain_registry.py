@@ -153,7 +153,8 @@ class PlainQuestions:
         return self.rows(f"{_HIT} AND t.cond = ? ORDER BY bm25(fts) LIMIT 20", (quoted, cond))
 
     def compare(self, trials: list[int]) -> dict[tuple[str, str | None], dict[int, list[Any]]]:
-        """The requirements of these trials by concept and population, and the trials with what is unread."""
+        """The requirements of these trials by concept and population, the ends of each row, and the trials with
+        what is unread."""
         wanted = json.dumps(trials)
         table: dict[tuple[str, str | None], dict[int, list[Any]]] = {}
         for row in self.rows(
@@ -162,6 +163,12 @@ class PlainQuestions:
             (wanted,),
         ):
             table.setdefault((row[4] or row[5], row[6]), {}).setdefault(row[0], []).append(row)
+        self.rows(  # the strictest and the loosest of each row
+            "SELECT concept, population, scale, max(min), min(min), min(max), max(max) FROM item"
+            " WHERE trial IN (SELECT value FROM json_each(?)) AND role = 'requirement' AND scale IS NOT NULL"
+            " AND applies_if IS NULL AND branch IS NULL GROUP BY 1, 2, 3",
+            (wanted,),
+        )
         self.rows(
             "SELECT t.name, t.title, (SELECT sum(unread) FROM criterion k WHERE k.trial = t.id) FROM trial t"
             " WHERE t.id IN (SELECT value FROM json_each(?))",

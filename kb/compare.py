@@ -75,7 +75,8 @@ def compare_versions(
             continue
         key = (limit.concept or f"?{limit.concept_name.casefold()}", limit.population)
         cells.setdefault(key, {}).setdefault(limit.version_id, []).append(limit)
-    rows = [_row(by_version, versions, lines) for by_version in cells.values()]
+    places = {version: place for place, version in enumerate(versions)}
+    rows = [_row(by_version, places, lines) for by_version in cells.values()]
     rows.sort(key=_row_order)
     return Comparison(tuple(lines[version] for version in versions), tuple(rows))
 
@@ -103,15 +104,31 @@ def cell_order(limit: Limit) -> tuple[bool, bool, bool, int]:
 
 
 def _row(
-    by_version: dict[int, list[Limit]], versions: Sequence[int], lines: dict[int, TrialLine]
+    by_version: dict[int, list[Limit]], places: dict[int, int], lines: dict[int, TrialLine]
 ) -> ComparisonRow:
+    """``places``: the column of each version."""
     some = next(iter(by_version.values()))[0]
-    cells = tuple(tuple(sorted(by_version.get(version, ()), key=cell_order)) for version in versions)
-    names = [lines[version].trial for version in versions]
-    marks = tuple(mark for side in ("min", "max") for mark in _marks(side, cells, names))
-    contradictions = tuple(name for name, cell in zip(names, cells, strict=True) if contradictory(cell))
+    cells: list[tuple[Limit, ...]] = [()] * len(places)
+    contradictions: list[str] = []
+    sound: list[tuple[str, list[Limit]]] = []  # what may be marked
+    for version in sorted(by_version, key=places.__getitem__):
+        limits = by_version[version]
+        cells[places[version]] = tuple(sorted(limits, key=cell_order)) if len(limits) > 1 else (limits[0],)
+        name = lines[version].trial
+        unconditional = [limit for limit in limits if limit.unconditional and limit.comparable]
+        if contradictory(unconditional):
+            contradictions.append(name)
+        elif unconditional:
+            sound.append((name, unconditional))
+    marks = tuple(mark for side in ("min", "max") for mark in _marks(side, sound)) if len(sound) > 1 else ()
     return ComparisonRow(
-        some.concept, some.concept_name, some.category, some.population, cells, marks, contradictions
+        some.concept,
+        some.concept_name,
+        some.category,
+        some.population,
+        tuple(cells),
+        marks,
+        tuple(contradictions),
     )
 
 
@@ -138,13 +155,12 @@ def strictness(limit: Limit, side: Side) -> tuple[float, bool]:
     return (value if side == "min" else -value), not inclusive
 
 
-def _marks(side: Side, cells: Sequence[Sequence[Limit]], names: Sequence[str]) -> list[Mark]:
+def _marks(side: Side, stating: Sequence[tuple[str, Sequence[Limit]]]) -> list[Mark]:
+    """The strictest and the loosest of the trials' unconditional limits, scale by scale."""
     stated: dict[str, dict[str, tuple[float, bool]]] = {}
-    for name, cell in zip(names, cells, strict=True):
-        if contradictory(cell):
-            continue
-        for limit in cell:
-            if limit.unconditional and limit.scale is not None and limit.bound(side) is not None:
+    for name, limits in stating:
+        for limit in limits:
+            if limit.scale is not None and limit.bound(side) is not None:
                 of_scale = stated.setdefault(limit.scale, {})
                 of_scale[name] = max(of_scale.get(name, (float("-inf"), False)), strictness(limit, side))
     marks = []

@@ -141,10 +141,9 @@ SELECT h.version_id, h.concept_id, coalesce(c.name, h.concept_text, '(concept no
        CASE WHEN h.scale = 'absolute' THEN coalesce(c.canonical_unit, h.canonical_unit) ELSE h.unit END,
        h.min_value, h.min_inclusive, h.max_value, h.max_inclusive, h.status, h.turned,
        h.alternative, h.branch, h.applies_if,
-       h.exception_text, h.value_set, h.window, t.source_id, h.section, h.path, coalesce(l.text, ''),
+       h.exception_text, h.value_set, h.window, h.section, h.path, coalesce(l.text, ''),
        h.value_text, h.value_start, h.value_end, h.rule, h.flags
-FROM threshold h JOIN line_reading r ON r.id = h.reading_id
-JOIN trial_version v ON v.id = h.version_id JOIN trial t ON t.id = v.trial_id
+FROM threshold h CROSS JOIN line_reading r ON r.id = h.reading_id
 LEFT JOIN concept c ON c.id = h.concept_id LEFT JOIN line l ON l.id = r.line_id
 """
 
@@ -159,19 +158,26 @@ def load_limits(
     if concepts is not None:
         where += " AND h.concept_id IN (SELECT value FROM json_each(?))"
         values.append(json.dumps(list(concepts)))
+    trials = dict(
+        connection.execute(
+            "SELECT v.id, t.source_id FROM trial_version v JOIN trial t ON t.id = v.trial_id"
+            " WHERE v.id IN (SELECT value FROM json_each(?))",
+            (wanted,),
+        )
+    )
     rows = connection.execute(f"{_LIMITS} {where} ORDER BY h.version_id, h.ordinal", values)
-    return [_limit(row) for row in rows]
+    return [_limit(row, trials[row[0]]) for row in rows]
 
 
 # Called by place: the columns of the statements stand in the order of the fields.
 _made_limit: Callable[..., Limit] = Limit
 
 
-def _limit(row: tuple[Any, ...]) -> Limit:
+def _limit(row: tuple[Any, ...], trial: str) -> Limit:
     """A row of :data:`_LIMITS`: the columns of a limit in their order, then those of its evidence."""
-    flags = row[30]
+    flags = row[29]
     evidence = Evidence(
-        row[22], row[23], row[24], row[25], row[26], (row[27], row[28]), row[29],
+        trial, row[22], row[23], row[24], row[25], (row[26], row[27]), row[28],
         () if flags == "[]" else tuple(json.loads(flags)),
     )  # fmt: skip
     low_inclusive, high_inclusive, values = row[11], row[13], row[20]
