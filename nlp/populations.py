@@ -107,7 +107,7 @@ def _label() -> re.Pattern[str]:
     )
     named = rf"(?:{_KINDS})\s+{_IDS}"
     own = rf"(?:{_WORD}\s(?:(?:and|&|or|with)\s)?){{1,5}}(?:study\s)?{_GROUP_NOUN}(?:\s{_GROWTH})?|(?:{_WORD}\s){{0,3}}{_GROWTH}"
-    someone = rf"(?:{_WORD}\s){{0,3}}(?:{people})(?:{_BEARING.pattern}|\s+of(?:\s+(?!must|should|shall|will|who|with|are|is|may|can|have|has)[\w\-]+){{1,5}})?|(?:{_WORD}\s){{1,3}}{_PEOPLE}"
+    someone = rf"(?:{_WORD}\s){{0,3}}(?:{people})(?:{_BEARING.pattern}|\s+of(?:\s+(?!(?:must|should|shall|will|who|are|is|may|can|have|has)\b)[\w\-]+){{1,5}})?|(?:{_WORD}\s){{1,3}}{_PEOPLE}"
     group = rf"(?:{named}|{own})(?:\s{_GROWTH})?"
     and_ = r"(?:\s*\([^()]{0,40}\))?\s*(?:,|and|&|or|/|\s)\s*"
     return re.compile(
