@@ -19,7 +19,7 @@ from commands.output import (
     Table,
     output_options,
 )
-from harvest import run_log
+from harvest import quarantine, run_log
 from harvest.archive import Archive
 from harvest.http import Client, Politeness
 from harvest.refresh import refresh_query
@@ -325,12 +325,17 @@ def subject_remove(name: str, output: Output) -> None:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many, newest first."
 )
+@click.option("--kept", is_flag=True, help="List the pages and records that were no trials, and were kept.")
+@click.option("--page", type=click.IntRange(min=1), help="Print one of these as it came, by its number.")
 @output_options
-def runs(limit: int, output: Output) -> None:
+def runs(limit: int, kept: bool, page: int | None, output: Output) -> None:
     """List the runs of refresh and import, newest first, with what each found.
 
     Example: trialkb runs --limit 5
     """
+    if kept or page is not None:
+        _kept_pages(output, limit, page)
+        return
     with Archive.open(output.archive) as archive:
         listed = run_log.runs(archive, limit)
     if any(run.state == "running" for run in listed) and not is_held(output.archive):
@@ -347,6 +352,24 @@ def runs(limit: int, output: Output) -> None:
     data = [{field: getattr(run, field) for field in run.__slots__} for run in listed]
     widths = {"task": 30, "found": 16, "message": 40}
     output.emit(data, Table(columns, rows, widths=widths))
+
+
+def _kept_pages(output: Output, limit: int, page: int | None) -> None:
+    with Archive.open(output.archive) as archive:
+        if page is not None:
+            body = quarantine.kept_body(archive, page)
+            if body is None:
+                raise CommandError(f"no page {page} was kept; 'trialkb runs --kept' lists them")
+            click.echo(body)
+            return
+        listed = quarantine.kept(archive, limit)
+    columns = ["page", "run", "source", "at", "bytes", "reason"]
+    rows = [[each.number, each.run, each.source, each.at, each.size, each.reason] for each in listed]
+    data = [{field: getattr(each, field) for field in each.__slots__} for each in listed]
+    text: Table | str = Table(columns, rows, widths={"reason": 60})
+    if not rows and output.for_people:
+        text = "No page was kept: each was a trial."
+    output.emit(data, text)
 
 
 COMMANDS: tuple[click.Command, ...] = (refresh, import_, registry, subject, runs)

@@ -27,7 +27,6 @@ from harvest.archive_rows import (
     Head,
     Version,
     head_of,
-    pack,
     raw_of,
     unpack,
 )
@@ -290,21 +289,6 @@ class Archive:
             "INSERT INTO alias VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET source_id = excluded.source_id",
             (source, alias, source_id),
         )
-
-    def put_quarantine(self, source: str, url: str, at: str, reason: str, body: bytes, run: int) -> int:
-        """Keep a page that was no trial, once a run; gives the number under which it is kept."""
-        digest = sha256(body)
-        known = self.connection.execute(
-            "SELECT id FROM quarantine WHERE sha256 = ? AND run = ?", (digest, run)
-        ).fetchone()
-        if known:
-            return int(known[0])
-        self.put_blob(digest, lambda: pack(body))
-        cursor = self.connection.execute(
-            "INSERT INTO quarantine (source, url, at, reason, sha256, run) VALUES (?, ?, ?, ?, ?, ?)",
-            (source, url, at, reason, digest, run),
-        )
-        return int(cursor.lastrowid or 0)
 
     # ------------------------------------------------------------- reading
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from harvest import run_log
+from harvest import quarantine, run_log
 from harvest.archive import Archive
 from harvest.canonical import decode
 from harvest.errors import HarvestError, HistoryUnusable, RecordNotFound, UnexpectedShape
@@ -149,7 +149,7 @@ def fetch_history(
         body = error.body if isinstance(error, UnexpectedShape) else b""
         with archive.transaction():
             if body:
-                archive.put_quarantine(ctgov_record.NAME, "", utc_now(), str(error), body, run)
+                quarantine.keep(archive, ctgov_record.NAME, "", utc_now(), str(error), body, run)
             requests = history.client.requests_sent - sent_before
             run_log.end(archive, run, "failed", utc_now(), data=None, requests=requests, message=str(error))
         raise

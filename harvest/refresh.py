@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from harvest import run_log
+from harvest import quarantine, run_log
 from harvest.archive import Archive, Outcome
 from harvest.batches import batches, fetch_batch
 from harvest.errors import (
@@ -215,8 +215,8 @@ class QueryRefresh:
                 )
             except (UnexpectedShape, InvalidTrialId) as error:
                 body = refused_body(error, record)
-                page = self.archive.put_quarantine(
-                    self.source.name, url, utc_now(), str(error), body, self.run_id
+                page = quarantine.keep(
+                    self.archive, self.source.name, url, utc_now(), str(error), body, self.run_id
                 )
                 self.refused[next(listed_ids([record]), f"#{page}")] = f"{error} (kept as page {page})"
                 continue

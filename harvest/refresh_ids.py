@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from harvest import run_log
+from harvest import quarantine, run_log
 from harvest.archive import Archive
 from harvest.batches import batches, fetch_batch
 from harvest.errors import HarvestError, InvalidTrialId, RecordNotFound, UnexpectedShape
@@ -114,9 +114,11 @@ class IdRefresh:
                         record, url, data_timestamp=self.data, keep_contacts=self.keep_contacts
                     )
                 except (UnexpectedShape, InvalidTrialId) as error:
-                    self.problems.append(str(error))
                     body = refused_body(error, record)
-                    self.archive.put_quarantine(source.name, url, utc_now(), str(error), body, self.run_id)
+                    page = quarantine.keep(
+                        self.archive, source.name, url, utc_now(), str(error), body, self.run_id
+                    )
+                    self.problems.append(f"{error} (kept as page {page})")
                     continue
                 self._put(prepared)
                 settled |= {prepared.raw.source_id, *prepared.aliases}
@@ -173,8 +175,8 @@ class IdRefresh:
 
     def _keep_page(self, error: UnexpectedShape) -> None:
         with self.archive.transaction():
-            self.archive.put_quarantine(
-                self.source.name, error.url, utc_now(), str(error), error.body, self.run_id
+            quarantine.keep(
+                self.archive, self.source.name, error.url, utc_now(), str(error), error.body, self.run_id
             )
 
     def _finish(self, missing: Sequence[str], *, up_to_date: bool) -> Report:

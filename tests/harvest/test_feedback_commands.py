@@ -60,6 +60,24 @@ def test_a_run_that_was_cut_off_is_not_said_to_be_running(
         assert "running" in trialkb("runs").out
 
 
+def test_a_page_that_was_no_trial_is_listed_and_printed(
+    trialkb: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = sample(2)
+    del broken["protocolSection"]["identificationModule"]["briefTitle"]
+    with serve(monkeypatch, holdings(sample(1), broken)):
+        result = trialkb("refresh", "--cond", "lupus")
+    assert (result.code, "has no title" in result.err) == (5, True)
+    assert "kept as page 1" in result.err
+    (page,) = json.loads(trialkb("runs", "--kept", "--json").out)["answer"]
+    assert (page["number"], "has no title" in page["reason"]) == (1, True)
+    assert json.loads(trialkb("runs", "--page", "1").out)["protocolSection"]["identificationModule"] == {
+        "nctId": sample_id(2)
+    }
+    missing = trialkb("runs", "--page", "2")
+    assert (missing.code, missing.out, missing.err.count("\n")) == (1, "", 1)
+
+
 def test_a_search_without_a_trial_says_so(trialkb: Command, server: LocalRegistry) -> None:
     result = trialkb("refresh", "--cond", "gout")
     assert (result.code, result.out.splitlines()[0]) == (0, "The registry has no trial for this search.")
