@@ -32,6 +32,7 @@ from nlp.model import (
     Span,
     Unread,
 )
+from nlp.populations import titles
 from nlp.qualitative import ResultReader
 from nlp.rejoin import bullet_in_range
 from nlp.text import Folded, Folder
@@ -106,6 +107,11 @@ def _names_members(vocabulary: vocab.Vocabulary, alias: vocab.Alias) -> bool:
     return bool(joined) and any(vocabulary.concepts[concept].members for concept in alias.concepts)
 
 
+def _names_ages(heading: str, drafts: list[Draft]) -> bool:
+    """Whether the limits of a heading only say who its population is ("Adolescents (12 to 17 years):")."""
+    return bool(drafts) and all(draft.entity_type == "Age" for draft in drafts) and titles(heading)
+
+
 def _of_lists(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
     """The counts that say how many of a list must hold ("at least two of the following"), and the others.
     The list's logic speaks for the former, so the expression does not."""
@@ -140,7 +146,7 @@ class _Run:
             folded, foreign = replace(folded, text=blank[0]), blank[1]
         listed, drafts = _of_lists(self.extractor.drafts(folded.text))
         self._add(node, folded, listed)
-        if node.kind == "note":
+        if node.kind == "note" or (node.kind == "heading" and _names_ages(folded.text, drafts)):
             for draft in drafts:
                 draft.role = "definition"
             self._add(node, folded, drafts)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nlp.model import Extraction, Fact, Leaf, Unread, leaves
+from nlp.model import All, Extraction, Fact, Leaf, Unread, leaves
 from nlp.pipeline import Extractor, build
 from nlp.text import fold
 
@@ -224,3 +224,14 @@ def test_time_grows_linearly_with_hostile_text(piece: str) -> None:
     seconds(2_000)
     small, large = seconds(8_000), seconds(64_000)
     assert large < 8 * small * 3 + 0.3
+
+
+def test_the_ages_of_a_group_in_its_heading_are_no_demand(extractor: Extractor) -> None:
+    text = "Adults:\n- Hb ≥ 9 g/dL\nPediatric participants (12 to 17 years):\n- Hb ≥ 8 g/dL"
+    read = extractor.extract(text, "inclusion")
+    assert [(item.concept, item.role, item.population) for item in read.items] == [
+        ("hgb", "requirement", "Adult patients"),
+        ("age", "definition", "Pediatric patients"),
+        ("hgb", "requirement", "Pediatric patients"),
+    ]
+    assert read.criteria[2].expression == All(())
