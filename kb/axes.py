@@ -24,8 +24,9 @@ from kb.store import Store
 
 Axis = tuple[str, Side, str]
 
+# One of several alternatives has a branch; the view would have to put the name of the group together.
 _BOUNDS = """
-SELECT concept_id, scale, version_id, {side}_value, alternative IS NOT NULL, canonical_unit
+SELECT concept_id, scale, version_id, {side}_value, branch IS NOT NULL, canonical_unit
 FROM current_threshold WHERE {side}_value IS NOT NULL AND concept_id IS NOT NULL AND scale IS NOT NULL
   AND applies_if IS NULL AND holds_for IS NULL
 """

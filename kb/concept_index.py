@@ -68,14 +68,16 @@ def _pack(connection: sqlite3.Connection) -> Arrays:
     names: list[str] = []
     found: list[npt.NDArray[np.int32]] = []
     for concept, section in connection.execute(
-        "SELECT DISTINCT concept_id, section FROM current_threshold WHERE concept_id IS NOT NULL ORDER BY 1, 2"
+        "SELECT DISTINCT concept_id, section FROM line_threshold WHERE concept_id IS NOT NULL ORDER BY 1, 2"
     ).fetchall():
         rows = connection.execute(
             "SELECT version_id FROM current_threshold WHERE concept_id = ? AND section = ?",
             (concept, section),
         )
-        names.append(f"{section}:{concept}")
         listed = np.unique(np.fromiter((row[0] for row in rows), np.int64))
+        if not len(listed):
+            continue  # stands in no current version
+        names.append(f"{section}:{concept}")
         found.append(np.searchsorted(versions, listed).astype(np.int32))
     return {
         "versions": versions,

@@ -123,11 +123,17 @@ def find(store: Store, query: str, units: UnitConverter, *, limit: int = 50) -> 
 
 def matching(store: Store, query: str, units: UnitConverter) -> list[int]:
     """The versions that answer ``query``, in no order and with nothing loaded. Raises QueryInvalid."""
-    clause, values = _Compiler(store, query, units).clause(parse(query))
-    return [
-        row[0]
-        for row in store.connection.execute(f"SELECT v.id FROM current_version v WHERE {clause}", values)
-    ]
+    compiler, tree = _Compiler(store, query, units), parse(query)
+    if tree.data in _JOINING:
+        clause, values = compiler.clause(tree)
+        sql = f"SELECT v.id FROM current_version v WHERE {clause}"
+    else:  # a single limit is of current versions by itself
+        sql, values = compiler.limit(tree)
+    return list({row[0] for row in store.connection.execute(sql, values)})
+
+
+_JOINING = frozenset({"either", "both", "negated", "field"})
+"""Nodes of the tree that are not the limit of one concept."""
 
 
 @lru_cache(maxsize=256)
@@ -180,7 +186,8 @@ class _Compiler:
             return f"NOT {sql}", values
         if node.data == "field":
             return self._field(node)
-        return self._limit(node)
+        sql, values = self.limit(node)
+        return f"v.id IN ({sql})", values
 
     def _field(self, node: Node) -> subject.Clause:
         name = str(node.children[0]).lower()
@@ -197,7 +204,8 @@ class _Compiler:
         except BadQuestion as error:
             raise self._at(words_node, str(error)) from None
 
-    def _limit(self, node: Node) -> subject.Clause:
+    def limit(self, node: Node) -> subject.Clause:
+        """The statement that gives the versions with such a limit, some of them more than once."""
         trees = _trees(node)
         concept = self._concept(trees[0])
         self.concepts.append(concept)
@@ -232,7 +240,7 @@ class _Compiler:
         qualifiers = [tree.data for tree in trees if tree.data in ("under", "for_whom")]
         tail = [for_whom, under] if qualifiers[:1] == ["for_whom"] else [under, for_whom]
         where = " AND ".join([*conditions, *tail])
-        return f"v.id IN (SELECT h.version_id FROM {self.source} h WHERE {where})", [*parameters, *extra]
+        return f"SELECT h.version_id FROM {self.source} h WHERE {where}", [*parameters, *extra]
 
     @staticmethod
     def _stated_only(node: Node) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from kb.errors import QueryInvalid
 from kb.limits import TrialLine, load_trial_lines
 from kb.store import Store
-from kb.subject import as_json
 
 _SYNTAX = re.compile(r'["*()]|\b(?:AND|OR|NOT|NEAR)\b')
 
@@ -48,21 +48,8 @@ def search(store: Store, words: str, *, limit: int = 20, versions: Sequence[int]
     Raises QueryInvalid for words or FTS5 syntax that cannot be read.
     """
     expression = match_expression(words)
-    marked = "highlight(line_fts, 0, '«', '»')"
-    joined = "FROM line_fts JOIN criterion k ON k.line_id = line_fts.rowid"
     try:
-        if versions is None:
-            rows = store.connection.execute(
-                f"SELECT k.version_id, k.section, k.path, {marked} {joined} JOIN current_version v"
-                " ON v.id = k.version_id WHERE line_fts MATCH ? LIMIT ?",
-                (expression, limit),
-            ).fetchall()
-        else:
-            rows = store.connection.execute(
-                f"SELECT k.version_id, k.section, k.path, {marked} {joined} WHERE line_fts MATCH ?"
-                " AND k.version_id IN (SELECT value FROM json_each(?)) ORDER BY bm25(line_fts), k.id LIMIT ?",
-                (expression, as_json(versions), limit),
-            ).fetchall()
+        rows = list(islice(_placed(store, expression, versions), limit))
     except sqlite3.OperationalError as error:
         raise QueryInvalid(
             f'{words!r} is no full-text query ({error}); plain words, or FTS5: "liver function", hepat*, A OR B',
@@ -70,3 +57,24 @@ def search(store: Store, words: str, *, limit: int = 20, versions: Sequence[int]
         ) from error
     lines = load_trial_lines(store.connection, {row[0] for row in rows}, count_unread=False)
     return [Hit(lines[row[0]], *row[1:]) for row in rows]
+
+
+_LINES = "SELECT rowid, highlight(line_fts, 0, '«', '»') FROM line_fts WHERE line_fts MATCH ?"
+_PLACES = "SELECT k.version_id, r.section, k.path FROM line_reading r CROSS JOIN trial_criterion k ON k.reading_id = r.id"
+_CURRENT = f"{_PLACES} CROSS JOIN current_version v ON v.id = k.version_id WHERE r.line_id = ?"
+_ANY = f"{_PLACES} WHERE r.line_id = ?"
+
+
+def _placed(
+    store: Store, expression: str, versions: Sequence[int] | None
+) -> Iterator[tuple[int, str, str, str]]:
+    """(version, section, path, marked text) of the hits, one after another as they are asked for: a line is
+    found, ranked and marked once, however many trials say it."""
+    chosen = None if versions is None else frozenset(versions)
+    lines = store.connection.execute(_LINES if chosen is None else f"{_LINES} ORDER BY rank", (expression,))
+    for line_id, marked in lines:
+        for version, section, path in store.connection.execute(
+            _CURRENT if chosen is None else _ANY, (line_id,)
+        ):
+            if chosen is None or version in chosen:
+                yield version, section, path, marked
