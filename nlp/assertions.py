@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nlp import clauses, facts
+from nlp import clauses, coordination, facts
 from nlp.clauses import Mark, Segment
 from nlp.cues import matcher
 from nlp.draft import Draft
@@ -117,7 +117,7 @@ class Asserter(Limits):
         """Whether a segment is one more event of a list, rather than a demand of its own."""
         if piece.join not in ("comma", "or", "and", "with", "relative") or piece.cues:
             return False
-        return piece.join in ("with", "relative") or not facts.STARTS.match(
+        return piece.join in ("with", "relative") or not coordination.STARTS.match(
             self.lower, piece.start + 1, piece.end
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from nlp import clauses, contradictions, facts
+from nlp import clauses, contradictions, coordination, facts
 from nlp.branches import Branches
 from nlp.clauses import Mark
 from nlp.draft import Draft
@@ -79,11 +79,11 @@ def _is_alone(text: str, draft: Draft) -> bool:
 
 def _plain(text: str, lower: str, marks: Sequence[Mark], section: Section) -> Reading | None:
     """The quick way for the many criteria that only name things: no items, nothing but joins."""
-    parts = facts.coordination(text, lower, marks)
+    parts = coordination.coordination(text, lower, marks)
     if parts is None:
         return None
     said = []
-    for join, start, end in facts.sure_split(lower, parts):
+    for join, start, end in coordination.sure_split(lower, parts):
         expression = facts.fact(text, lower, start, end)
         if isinstance(expression, Unread):
             return None

@@ -1,48 +1,22 @@
 """Read a phrase without thresholds: the plain yes-or-no question it puts, or why it was not understood.
 
 "Patients with a history of stroke" asks about ``stroke``; "no known HIV infection" is the negation of
-``HIV infection``. A phrase is split where each part surely stands alone ("pregnancy or lactation"), and
-kept whole where a part leans on its neighbour ("hepatic or renal impairment").
+``HIV infection``. :mod:`nlp.coordination` says where a phrase is several.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 
-from nlp.clauses import Join, Mark, lost_stop
 from nlp.cues import BETWEEN, CueMatcher, matcher, run_pattern, slugs
 from nlp.model import Expression, Fact, Not, Unread
+from nlp.unread_numbers import bare_number, number_left
 
 FRAME = ("sexes", "negation", "prohibition", "demand", "opener", "link", "subject", "article")
 _TURNING = ("negation", "prohibition")
 
-# A comparator with a number that no item reader took: a threshold that would be lost. A bare number
-# ("for 6 months", "dose of 10 mg") stays in the words, where a reader can answer for it.
-_COMPARED = (
-    r"(?:[<>≥≤=]|\b(?:at least|more than|less than|greater than|fewer than|lower than|higher than|longer than"
-    r"|shorter than|not exceed\w*|exceed\w*|over|under|above|below|up to|minimum(?: of)?|maximum(?: of)?|no more than"
-    r"|no less than|within(?: the)?(?: last| past)?|between))"
-)
-_NUMBER = r"(?:grade |class |stage )?(?:\d|one|two|three|four|five|six|[ivx]{1,3}\b)"
-_SIGN = re.compile(r"[<>≥≤]")
-_NUMBER_LEFT = re.compile(rf"{_COMPARED}\s*{_NUMBER}")
-_COMPARING = (
-    "=",
-    "than",
-    "least",
-    "exceed",
-    "over",
-    "under",
-    "above",
-    "below",
-    "up to",
-    "imum",
-    "within",
-    "between",
-)
-"""One of these is in all that a comparison in words can begin with."""
 _OR_TIME = re.compile(
     r"\bor (?:at least )?(?:\d+|two|three|four|five|six|seven)(?:\.\d+)?\s\(?[^ ]*\)?\s?(?:elimination |plasma )?(?:half|days|weeks|months)"
 )
@@ -55,7 +29,6 @@ _SAME_EITHER = re.compile(r"(.{2,60}) (?:positive or \1 negative|negative or \1 
 _BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
 _FIGURE = re.compile(r"[<>≥≤=0-9]")
 _ANNOUNCES = ("the following", "as follows", " below")
-_WORD = re.compile(r"[^\W_]+")
 _SAYING = re.compile(r"[^\W\d_]{2}")
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[a-z]|i{1,3}|iv|vi{0,3})[.)]\s")
 # Words of a clause that was not taken apart: what is left is no yes-or-no question.
@@ -71,63 +44,12 @@ _CONDITION_LEFT = re.compile(r" (?:if|unless|whichever|provided that)\b")
 _SENTENCE_LEFT = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!vs)(?<!St)(?<!cf)\.\s[A-Z][a-z]+\s")
 # A core that begins with a join has lost its first half to the frame: "The individual or guardian agrees".
 _LOOSE = re.compile(r"(?:or|and|and/or|of)\b")
-_PREPOSITIONS = frozenset(
-    (
-        "of", "to", "for", "in", "with", "by", "from", "at", "on", "during", "after", "before", "prior", "within",
-        "due", "than", "as", "who", "that", "which", "whose", "using", "including", "until", "about", "into", "per",
-        "against", "toward", "towards", "through", "between", "among",
-    )
-)  # fmt: skip
-_ADJECTIVE = re.compile(
-    r"(?:[a-z]{2,}(?:al|ic|ive|ous|ary|ory|able|ible|ant|ed|ile|oid)|acute|severe|major|minor|other|any|current|recent"
-    r"|prior|previous|known|suspected|chronic|active|mild|moderate|new|old|past|present|poor|poorly|left|right|first"
-    r"|second|further|significant|concurrent|persistent|unstable|stable|type|class|grade|stage|deep|oral|live|open"
-    r"|renal|cardiac|insulin|drug|alcohol|blood|bone|liver|kidney|lung|heart|anti|non|pre|post|vascular|muscular"
-    r"|ocular|unwilling|unable|willing|able|pulmonary|biliary|inhaled|topical|injected|one|two|male|female)\Z"
-)
-STARTS = re.compile(
-    r"(?:(?:a |any |prior |previous )?history of|presence of|evidence of|use of|treatment with|receipt of|known|prior|previous|current|currently"
-    r"|any|has|have|had|is|are|was|were|must|should|unable|inability|unwilling|able|willing|requires?"
-    r"|requiring|receiving|undergoing|planned|planning|participation|taking|patients?|subjects?|participants?"
-    r"|individuals|those|women|men|females?|males?|diagnosed|diagnosis of|who|agrees?|active|uncontrolled|severe"
-    r"|symptomatic|clinically)\b"
-)
-_VERB = re.compile(r"(?:has|have|had|is|are|was|were|requires?|must|should)\b")
-_THAT = re.compile(r"\b(?:that|which)\b")
-_NOT_STARTER = re.compile(r"(?:no|not|without|never|cannot|does not|do not)\b")
 _NEGATIVE = re.compile(
     r"\b(?:not?|un\w+|without|refus\w*|lack\w*|fail\w*|withdr\w*|never|inability|absence|cannot)\b"
 )
-_OPEN = frozenset(
-    (
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "had",
-        "be",
-        "been",
-        "being",
-        "or",
-        "and",
-        "not",
-        "the",
-        "a",
-        "an",
-        "can",
-    )
-)
-_LIGHT = frozenset(("or", "and", "andor", "with", "relative", "example", "sexes"))
-# Both begin with one set of signs, so that the search skips from sign to sign.
-_LIGHT_SIGN = re.compile(r"[(),](?:(?<!,)|(?!\d{3}(?!\d)))")
-_HEAVY = re.compile(r"[;:\[\]?!.](?:(?<!\.)|(?=\s))")
-_COORDINATING = frozenset(("and", "or", "andor", "comma", "but"))
-_JOIN: dict[str, Join] = {"or": "or", "and": "and", "andor": "andor", "comma": "comma"}
-_TRIM = " .,;:-*\"'\t\n"
-_TRIM_BEFORE = _TRIM + ")]"
-_TRIM_AFTER = _TRIM + "(["
+TRIM = " .,;:-*\"'\t\n"
+TRIM_BEFORE = TRIM + ")]"
+TRIM_AFTER = TRIM + "(["
 
 
 @cache
@@ -180,9 +102,9 @@ def read_frame(lower: str, start: int, end: int) -> tuple[int, bool]:
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without white space and loose punctuation at its ends."""
-    while start < end and text[start] in _TRIM_BEFORE:
+    while start < end and text[start] in TRIM_BEFORE:
         start += 1
-    while end > start and text[end - 1] in _TRIM_AFTER:
+    while end > start and text[end - 1] in TRIM_AFTER:
         end -= 1
     return start, end
 
@@ -272,7 +194,7 @@ def _without_joins(words: str) -> str:
 def _says_nothing(lower: str) -> bool:
     """Whether the words are only a note, a measurement's context or a result that may be either."""
     if "(" in lower or "[" in lower:
-        lower = _BRACKETED.sub("", lower).strip(_TRIM)
+        lower = _BRACKETED.sub("", lower).strip(TRIM)
         if not lower:
             return True
     if _asides().covers(lower):
@@ -285,8 +207,11 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
 
     The substring checks only spare the patterns a search where they cannot match.
     """
-    if (_FIGURE.search(unread) or "least" in lower or "than" in lower) and _number_left(unread.lower()):
+    figure = _FIGURE.search(unread)
+    if (figure or "least" in lower or "than" in lower) and number_left(unread.lower()):
         return "a number that was not read as a threshold"
+    if figure and bare_number(unread):
+        return "a number that nothing read"
     if lower.endswith(_ANNOUNCES):
         return "refers to a list that was not found"
     if words.count("(") != words.count(")"):
@@ -304,16 +229,6 @@ def _not_plain(words: str, lower: str, unread: str) -> str | None:
     return None
 
 
-def _number_left(lower: str) -> bool:
-    """Whether a comparator stands in the words, before a number if it is a word itself."""
-    if _SIGN.search(lower):
-        return True
-    for word in _COMPARING:
-        if word in lower:
-            return _NUMBER_LEFT.search(lower) is not None
-    return False
-
-
 def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) -> str:
     """The words of the span, holes left out, single-spaced."""
     words = text[start:end]
@@ -326,146 +241,4 @@ def _without(text: str, start: int, end: int, holes: Sequence[tuple[int, int]]) 
         words = " ".join([*pieces, text[start:end]])
     if "  " in words:
         words = " ".join(words.split())
-    return words.replace(" ,", ",").replace(" )", ")").strip(_TRIM)
-
-
-def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple[Join, int, int]]:
-    """Join the parts of a coordination again wherever one might lean on its neighbour.
-
-    ``parts`` are (join before it, start, end). "stroke, angina or asthma" stays three parts; "hepatic
-    or renal impairment", "allergy to aspirin or ibuprofen" become one.
-    """
-    if len(parts) == 1:
-        return list(parts)
-    first = parts[0]
-    simple = _each_stands_alone(lower, parts)
-    verbs = False
-    if not simple:
-        head, _ = frame(lower, first[1], first[2])
-        verbs = head > trim(lower, first[1], first[2])[0] and not _THAT.search(lower, head, first[2])
-    out = [first]
-    for join, start, end in parts[1:]:
-        before = out[-1]
-        core_start = start
-        while core_start < end and lower[core_start] == " ":
-            core_start += 1
-        sure = join in _COORDINATING and (
-            simple or (_starts(lower, core_start, end, join, verbs) and complete(lower, before[1], before[2]))
-        )
-        if sure:
-            out.append((join, start, end))
-        else:
-            out[-1] = (before[0], before[1], end)
-    return out
-
-
-def _starts(lower: str, start: int, end: int, join: Join, verbs: bool) -> bool:
-    """Whether the words open a phrase of their own. ``verbs``: a bare verb does ("patients who have ... or
-    are ..."), since the subject that it leans on says nothing."""
-    if _VERB.match(lower, start, end):
-        return verbs
-    if STARTS.match(lower, start, end):
-        return True
-    return join != "comma" and bool(_NOT_STARTER.match(lower, start, end))
-
-
-def coordination(text: str, lower: str, marks: Sequence[Mark]) -> list[tuple[Join, int, int]] | None:
-    """Cut a text without items at its joins, where nothing but joins, relatives, examples and brackets
-    structures it; None where it needs the full reading of :mod:`nlp.assertions`. ``marks`` are the
-    cues of :func:`nlp.clauses.structure` in ``lower``."""
-    for mark in marks:
-        if mark[2] not in _LIGHT:
-            return None
-    end = len(text.rstrip(" .;,"))
-    if _HEAVY.search(text, 0, end) or lost_stop(text):
-        return None
-    if "," in text or "(" in text:
-        signs = [(m.start(), m.end(), m[0]) for m in _LIGHT_SIGN.finditer(text, 0, end)]
-        marks = sorted([*marks, *signs]) if marks else signs
-    if not marks:
-        return [("", 0, end)]
-    return _cut(lower, marks, end)
-
-
-def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, int]] | None:
-    parts: list[tuple[Join, int, int]] = []
-    join: Join = ""
-    start = depth = 0
-    example = False
-    for low, high, kind in marks:
-        if kind == "(":
-            depth += 1
-        elif kind == ")":
-            depth -= 1
-            if depth < 0:
-                return None
-        elif depth:
-            continue
-        elif kind in ("with", "relative"):
-            example = False
-            if join and not lower[start:low].strip():
-                return None
-        elif kind == "example":
-            example = True
-        elif kind == "sexes":
-            continue
-        elif not example:
-            kind = "comma" if kind == "," else kind
-            if lower[start:low].strip():
-                parts.append((join, start, low))
-                join, start = _JOIN[kind], high
-            else:
-                join, start = _JOIN[kind], high
-    parts.append((join, start, end))
-    return parts if depth == 0 else None
-
-
-def complete(lower: str, start: int, end: int) -> bool:
-    """Whether the phrase ends in a noun, as far as its last word shows."""
-    start = frame(lower, start, end)[0]
-    words = _WORD.findall(lower, start, end)
-    known = slugs().get(lower[start:end].strip(_TRIM))
-    if not words or known is not None:
-        return known not in (None, "female", "male")
-    return not _leans(words[-1])
-
-
-@lru_cache(maxsize=4096)
-def _adjective(word: str) -> bool:
-    return _ADJECTIVE.match(word) is not None
-
-
-@lru_cache(maxsize=4096)
-def _leans(word: str) -> bool:
-    """Whether a phrase that ends in this word wants a noun."""
-    return _adjective(word) or word in _OPEN or word in _PREPOSITIONS
-
-
-@cache
-def _terms() -> CueMatcher:
-    return matcher("term")
-
-
-def _each_stands_alone(lower: str, parts: Sequence[tuple[Join, int, int]]) -> bool:
-    """Whether no part of a coordination leans on another."""
-    first = True
-    for _, start, end in parts:
-        if not _stands_alone(lower, start, end, first):
-            return False
-        first = False
-    return True
-
-
-def _stands_alone(lower: str, start: int, end: int, first: bool) -> bool:
-    start = frame(lower, start, end)[0]
-    phrase = lower[start:end].strip(_TRIM)
-    if phrase in slugs():
-        return slugs()[phrase] not in ("female", "male")
-    if _terms().covers(phrase):
-        return True
-    if "(" in phrase:
-        return False
-    words = _WORD.findall(phrase)
-    if not words or len(words) > 4 or not _PREPOSITIONS.isdisjoint(words):
-        return False
-    return not _adjective(words[-1]) and not (first and len(words) > 1 and _adjective(words[0]))
+    return words.replace(" ,", ",").replace(" )", ")").strip(TRIM)

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from nlp import clauses, facts
+from nlp import clauses, coordination, facts
 from nlp.clauses import Join, Mark, Segment, Token
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, all_of, any_of, negate
@@ -123,7 +123,7 @@ class Phrases(ABC):
         governed = self._governed(first.start, windows)
         found: list[tuple[Join, Expression]] = []
         taken = 0
-        for join, start, end in facts.sure_split(self.lower, parts):
+        for join, start, end in coordination.sure_split(self.lower, parts):
             holes, read = [], []
             while taken < len(parts) and parts[taken][2] <= end:
                 holes += spans[taken][0]
@@ -151,7 +151,7 @@ class Phrases(ABC):
         lower = fact.text.lower()
         if before_items:
             return bool(ADEQUATE.match(lower)) or (
-                len(lower) < 30 and not facts.complete(lower, 0, len(lower))
+                len(lower) < 30 and not coordination.complete(lower, 0, len(lower))
             )
         return bool(_METHOD.match(lower) or _MOMENT.match(lower))
 
