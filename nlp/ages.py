@@ -48,6 +48,8 @@ class AgeReading(Reading):
             return True
         if re.match(r"[\s,(-]*(?:of age|old\b|in age|years of age|y/?o\b)", tail):
             return True
+        if unit is not None and unit.ucum in ("a", "mo") and value.explicit and self._whose(value):
+            return True
         near = self._near_age(value, floor)
         if near is not None:
             return not (unit is None and self._linked_tighter(value, floor, near))
@@ -111,6 +113,13 @@ class AgeReading(Reading):
             if all(code in "&|,fc(hgnbr" for code in between):
                 return at
         return None
+
+    def _whose(self, value: Value) -> bool:
+        """Whether the bound says for whom another holds, by years alone: "> 50 if < 12 months"."""
+        if self.lexemes.word(value.first - 1).lower() not in ("if", "when") or not value.first:
+            return False
+        follows = self.codes[value.last : value.last + 1]
+        return follows == "" or follows in ".,)&|"
 
     def _of_finding(self, value: Value, floor: int) -> bool:
         """Whether a finding is what is old: "the diagnosis is older than 12 months"."""

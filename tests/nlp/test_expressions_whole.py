@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from nlp.cues import CueError, cues, load, matcher
 from nlp.draft import Draft
 from nlp.expressions import Reading, combine, express, list_logic
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Unread, leaves
+from nlp.pipeline import Extractor, build
 from tests.nlp.expression_marks import drafts_of, read, show
 
 
@@ -312,3 +314,26 @@ def test_a_window_above_an_exclusions_list_joins_it() -> None:
     assert list_logic(text, drafts, "all", "exclusion") == "any"
     assert list_logic(text, [], "all", "exclusion") == "all"
     assert list_logic(text, drafts, None, "exclusion") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LVEF ≥ 40% by echocardiogram or MUGA",
+        "LVEF ≥ 45 % assessed by echocardiogram (ECHO) or multigated acquisition (MUGA) scan",
+    ],
+)
+def test_two_methods_of_one_measurement_are_no_alternative(text: str) -> None:
+    (criterion,) = _extractor().extract(text, "inclusion").criteria
+    assert criterion.expression == Leaf("i1")
+
+
+def test_not_applicable_for_is_an_exception() -> None:
+    text = "Total bilirubin ≤ 5 x ULN, not applicable for patients with Gilbert's syndrome"
+    (criterion,) = _extractor().extract(text, "inclusion").criteria
+    assert isinstance(criterion.expression, AnyOf)
+
+
+@functools.cache
+def _extractor() -> Extractor:
+    return build()
