@@ -112,6 +112,8 @@ class Linker:
     def resolve(self, at: int, unit: str | None, relative: str | None) -> str | None:
         """The concept that the ``k`` lexeme means beside a value of this unit, or None."""
         ids: Sequence[str] = self.lexemes.values[at]
+        if len(ids) == 1 and not self.vocabulary.concepts[ids[0]].ambiguous:
+            return ids[0]
         key = (at, unit, relative)
         if key in self._cache:
             return self._cache[key]

@@ -256,16 +256,14 @@ def _two_sided(
 
 def number_set(lexemes: Lexemes, rule: Rule, first: int, last: int) -> list[Value] | None:
     """Numbers of a scale, where a scale's word or an ordinal concept stands before them."""
-    parts = _parts(lexemes, first, last)
     between = lexemes.codes[first:last]
     context = lexemes.codes[max(0, first - 4) : first].rstrip("(:fv")
-    near = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
-    scored = any(word.rstrip(" of").endswith(("score", "scores", "level", "levels")) for word in near)
-    if (
-        (not context and not scored)
-        or (context[-1:] not in ("s", "k") and not scored)
-        or (parts.comparators and parts.comparators[0][1] != "=")
-    ):
+    if context[-1:] not in ("s", "k"):
+        near = [lexemes.word(at).lower() for at in range(max(0, first - 3), first)]
+        if not any(word.rstrip(" of").endswith(("score", "scores", "level", "levels")) for word in near):
+            return None
+    parts = _parts(lexemes, first, last)
+    if parts.comparators and parts.comparators[0][1] != "=":
         return None
     numbers = [number for _, found in parts.numbers for number in found]
     if len(numbers) < 2 or any(number != int(number) or number > 100 for number in numbers):

@@ -114,6 +114,8 @@ class Vocabulary:
         An alias that one concept claims is declared ambiguous too where it often means something
         that is no concept at all ("PT" = patient): its cue must hold.
         """
+        if len(concepts) == 1 and not self.concepts[concepts[0]].ambiguous:
+            return concepts[0]
         words = {word.lower() for word in neighbours}
         cues = [(key, _cue(self.concepts[key], alias)) for key in concepts]
         cues = [(key, cue) for key, cue in cues if cue is None or not words.intersection(cue.not_words)]
@@ -160,6 +162,8 @@ class Vocabulary:
 
 
 def _cue(concept: Concept, alias: str) -> Cue | None:
+    if not concept.ambiguous:
+        return None
     cue = concept.ambiguous.get(alias)
     if cue is not None:
         return cue
