@@ -21,6 +21,9 @@ def provenance_of(lines: Iterable[TrialLine], notes: Sequence[str] = ()) -> Prov
     more = list(notes)
     if rebuilt:
         more.append(f"Reconstructed from known facts, not the registry's own record: {', '.join(rebuilt)}.")
+    gone = sorted({f"{line.trial} (since {line.vanished[:10]})" for line in listed if line.vanished})
+    if gone:
+        more.append(f"The registry no longer has {', '.join(gone)}: what it said last is shown.")
     return Provenance(
         sources=tuple(sorted({line.source for line in listed})),
         data_timestamp=max(stamps, default=None),

@@ -198,7 +198,8 @@ def _window_words(stored: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class TrialLine:
-    """What an answer says of a trial itself. ``data_timestamp`` is the registry's, or None."""
+    """What an answer says of a trial itself. ``data_timestamp`` is the registry's, or None; ``vanished`` the UTC
+    time at which the registry no longer had the trial."""
 
     trial: str
     version_id: int
@@ -211,6 +212,7 @@ class TrialLine:
     reconstruction: bool
     unread: int
     url: str
+    vanished: str | None = None
 
 
 _made_line: Callable[..., TrialLine] = TrialLine
@@ -224,7 +226,7 @@ def load_trial_lines(
     unread = "(SELECT coalesce(sum(k.unread), 0) FROM criterion k WHERE k.version_id = v.id)"
     rows = connection.execute(
         "SELECT t.source_id, v.id, v.title, t.source, v.status, v.version_date, v.data_timestamp, v.synthetic,"
-        f" v.reconstruction, {unread if count_unread else 0}, v.url"
+        f" v.reconstruction, {unread if count_unread else 0}, v.url, t.vanished"
         " FROM trial_version v JOIN trial t ON t.id = v.trial_id WHERE v.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(version_ids)),),
     )

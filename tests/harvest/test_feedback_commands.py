@@ -157,6 +157,20 @@ def test_changes_of_a_subject_tell_amended_new_vanished_and_left(
         assert words in text
 
 
+def test_an_answer_says_that_the_registry_no_longer_has_a_trial(
+    trialkb: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = holdings(sample(1), sample(2))
+    with serve(monkeypatch, held):
+        trialkb("refresh", "--cond", "lupus")
+        assert "no longer has" not in trialkb("show", sample_id(1)).out
+        held.remove(sample_id(1))
+        held.data_timestamp = "2026-03-03T09:00:00"
+        trialkb("refresh", "--cond", "lupus")
+    assert f"The registry no longer has {sample_id(1)} (since 20" in trialkb("show", sample_id(1)).out
+    assert "no longer has" not in trialkb("show", sample_id(2)).out
+
+
 def test_a_trial_amended_before_it_was_known_here_is_named(trialkb: Command, server: LocalRegistry) -> None:
     trialkb("refresh", "NCT99000009")
     result = trialkb("changes", "--since", "2024-06-01")
