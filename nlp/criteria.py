@@ -12,10 +12,10 @@ from nlp.markers import Entry, adopt_bare_numbers, read_lines, return_lone_lette
 from nlp.model import Section
 from nlp.outline import Outline
 from nlp.paths import Paths
+from nlp.populations import everyone, heads_people, label, nested, other_sex, titles
 from nlp.populations import heading as population_of_heading
-from nlp.populations import heads_people, label, nested, other_sex, titles
 from nlp.rejoin import join_broken, join_wrapped
-from nlp.runon import Numbers, advance, dashes_run_on, hints, split_entry
+from nlp.runon import Numbers, advance, cut_at_groups, dashes_run_on, hints, split_entry
 from nlp.sections import Block, split
 
 
@@ -54,7 +54,8 @@ _ANY = re.compile(
     r"|\bone or a combination of\b|\beither\s*[:：]$|\bone of (?:these|them)\b|\bat least one\b|\bone or more\b",
     re.IGNORECASE,
 )
-_ALL = re.compile(r"\b(?:all|both|each)\b[^:]{0,40}$|\ball of\b|\bboth of\b|\beach of\b", re.IGNORECASE)
+_ALL_OF = re.compile(r"\b(?:all|both|each) of\b", re.IGNORECASE)
+_ALL = re.compile(r"\b(?:all|both|each)\b[^:]{0,40}$", re.IGNORECASE)
 
 
 _OR_END = re.compile(r"\bor\s*[.,;]?$", re.IGNORECASE)
@@ -87,8 +88,8 @@ def _said(text: str, section: Section) -> str:
         return "any" if section != "exclusion" else "all"
     if _ANY.search(tail):
         return "any" if section != "exclusion" else "all"
-    if section == "exclusion" and _ALL.search(tail):
-        return "together"
+    if section == "exclusion" and (_ALL_OF.search(tail) or (_ALL.search(tail) and not everyone(tail))):
+        return "together"  # "All cohorts:" says whom, not how
     return "all"
 
 
@@ -139,6 +140,7 @@ def _entries(raw: str, block: Block) -> list[Entry]:
     if any(entry.enum for entry in lines):
         adopt_bare_numbers(raw, lines)
         return_lone_letters(raw, lines)
+    lines = cut_at_groups(raw, lines, start, end)
     dashes = dashes_run_on(raw[start:end], raw[max(0, start - 3) : start].rstrip().endswith(":-"))
     if dashes or (spots := hints(raw, start, end)):
         lines = _run_on(raw, lines, None if dashes else spots)

@@ -48,6 +48,28 @@ def dashes_run_on(body: str, glued: bool) -> bool:
     return "- " in body and len(_DASH.findall(body)) >= (1 if glued else 3)
 
 
+_GROUPS = ("roup ", "ohort ", "rm ", "art ")  # Group, Cohort, Arm, Part
+_GROUP_AGAIN = re.compile(
+    r"[;.。；]\s*(?:and\s+)?(?=(?:Group|Cohort|Arm|Part|GROUP|COHORT|ARM|PART) [0-9A-Z]{1,3}\s*(?:\([^()\n]{0,40}\)\s*)?[:：])"
+)
+
+
+def cut_at_groups(raw: str, lines: list[Entry], start: int, end: int) -> list[Entry]:
+    """The lines, cut where the label of the next group stands in mid-line: "...; Group 2 (SSc): ..."."""
+    if not any(raw.find(word, start, end) >= 0 for word in _GROUPS):
+        return lines
+    if _GROUP_AGAIN.search(raw, start, end) is None:
+        return lines
+    out: list[Entry] = []
+    for entry in lines:
+        cuts = [
+            (match.start() + 1, match.end(), None, entry.bullet)
+            for match in _GROUP_AGAIN.finditer(raw, entry.start, entry.end)
+        ]
+        out.extend(_pieces(raw, entry, list[Cut](cuts)) if cuts else [entry])
+    return out
+
+
 def hints(raw: str, start: int, end: int) -> list[int]:
     """Positions in ``raw[start:end]`` where a run-on item could start, in order: where none is, no line is cut."""
     pattern = _ASCII_HINT if raw.isascii() else _HINT

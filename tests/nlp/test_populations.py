@@ -195,3 +195,18 @@ def test_a_title_of_several_parts_between_bullets_heads_the_next() -> None:
 )
 def test_the_tail_of_a_section_heading(words: str, name: str | None) -> None:
     assert population(words) == name
+
+
+def test_a_heading_for_all_cohorts_says_whom_not_how() -> None:
+    raw = "Exclusion Criteria:\n\nAll cohorts\n\n1. HIV\n2. Pregnancy\n\nLupus cohort\n\n1. Active CNS lupus"
+    nodes = parse(raw, "full")
+    assert [(node.logic, node.population) for node in nodes if node.logic] == [
+        ("all", None),
+        ("all", "Lupus cohort"),
+    ]
+    assert parse("* All of the following:\n  * A\n  * B", "exclusion")[0].logic == "together"
+
+
+def test_the_next_group_in_one_line() -> None:
+    raw = "Group 1 (SLE): 1) ANA positive; 2) active; Group 2 (SSc): 1) mRSS 15; 2) early"
+    assert [node.population for node in parse(raw, "inclusion")] == ["Group 1"] * 3 + ["Group 2"] * 3
