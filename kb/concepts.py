@@ -96,9 +96,10 @@ def resolve_concept(connection: sqlite3.Connection, words: str) -> str:
     Raises ConceptUnknown for no concept, and for words that several concepts share.
     """
     key = " ".join(words.split()).casefold()
-    row = connection.execute(
-        "SELECT id FROM concept WHERE lower(id) = ? OR lower(id) = ?", (key, key.replace(" ", "_"))
-    ).fetchone()
+    names = (key, key.replace(" ", "_"))
+    row = connection.execute("SELECT id FROM concept WHERE id IN (?, ?)", names).fetchone()
+    if row is None:  # an id with capitals in it
+        row = connection.execute("SELECT id FROM concept WHERE lower(id) IN (?, ?)", names).fetchone()
     if row is None:
         row = connection.execute("SELECT id FROM concept WHERE lower(name) = ?", (key,)).fetchone()
     if row is not None:

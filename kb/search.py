@@ -15,6 +15,7 @@ from itertools import islice
 from kb.errors import QueryInvalid
 from kb.limits import TrialLine, load_trial_lines
 from kb.store import Store
+from kb.subject import as_json
 
 _SYNTAX = re.compile(r'["*()]|\b(?:AND|OR|NOT|NEAR)\b')
 
@@ -49,7 +50,7 @@ def search(store: Store, words: str, *, limit: int = 20, versions: Sequence[int]
     """
     expression = match_expression(words)
     try:
-        rows = list(islice(_placed(store, expression, versions), limit))
+        rows = _hits(store, expression, limit, versions)
     except sqlite3.OperationalError as error:
         raise QueryInvalid(
             f'{words!r} is no full-text query ({error}); plain words, or FTS5: "liver function", hepat*, A OR B',
@@ -59,22 +60,46 @@ def search(store: Store, words: str, *, limit: int = 20, versions: Sequence[int]
     return [Hit(lines[row[0]], *row[1:]) for row in rows]
 
 
-_LINES = "SELECT rowid, highlight(line_fts, 0, '«', '»') FROM line_fts WHERE line_fts MATCH ?"
-_PLACES = "SELECT k.version_id, r.section, k.path FROM line_reading r CROSS JOIN trial_criterion k ON k.reading_id = r.id"
-_CURRENT = f"{_PLACES} CROSS JOIN current_version v ON v.id = k.version_id WHERE r.line_id = ?"
-_ANY = f"{_PLACES} WHERE r.line_id = ?"
+_MARKED = "highlight(line_fts, 0, '«', '»')"
+_LINES = f"SELECT rowid, {_MARKED} FROM line_fts WHERE line_fts MATCH ?"
+_PLACES = (
+    "SELECT j.key, k.version_id, r.section, k.path FROM json_each(?) j CROSS JOIN line_reading r ON r.line_id = j.value"
+    " CROSS JOIN trial_criterion k ON k.reading_id = r.id"
+)
+_CURRENT = f"{_PLACES} CROSS JOIN current_version v ON v.id = k.version_id"
+_AMONG_FEW = (
+    f"SELECT k.version_id, r.section, k.path, {_MARKED} FROM line_fts CROSS JOIN line_reading r ON r.line_id = line_fts.rowid"
+    " CROSS JOIN trial_criterion k ON k.reading_id = r.id WHERE line_fts MATCH ?"
+    " AND +k.version_id IN (SELECT value FROM json_each(?)) ORDER BY bm25(line_fts), k.version_id, k.ordinal LIMIT ?"
+)
+
+FEW = 2000
+"""Of so few trials, only the lines are ranked that they say; of more, all lines with the words are, and the
+first of them are soon found to stand in one."""
+
+
+def _hits(
+    store: Store, expression: str, limit: int, versions: Sequence[int] | None
+) -> list[tuple[int, str, str, str]]:
+    """(version, section, path, marked text) of the hits."""
+    if versions is not None and len(versions) <= FEW:
+        return store.connection.execute(_AMONG_FEW, (expression, as_json(versions), limit)).fetchall()
+    return list(islice(_placed(store, expression, versions), limit))
 
 
 def _placed(
     store: Store, expression: str, versions: Sequence[int] | None
 ) -> Iterator[tuple[int, str, str, str]]:
-    """(version, section, path, marked text) of the hits, one after another as they are asked for: a line is
-    found, ranked and marked once, however many trials say it."""
-    chosen = None if versions is None else frozenset(versions)
-    lines = store.connection.execute(_LINES if chosen is None else f"{_LINES} ORDER BY rank", (expression,))
-    for line_id, marked in lines:
-        for version, section, path in store.connection.execute(
-            _CURRENT if chosen is None else _ANY, (line_id,)
+    """The hits, one after another as they are asked for: a line is found, ranked and marked once, however
+    many trials say it."""
+    among = None if versions is None else frozenset(versions)
+    lines = store.connection.execute(_LINES if among is None else f"{_LINES} ORDER BY rank", (expression,))
+    size = 4
+    while batch := lines.fetchmany(size):
+        asked = as_json([line for line, _ in batch])
+        for place, version, section, path in store.connection.execute(
+            _CURRENT if among is None else _PLACES, (asked,)
         ):
-            if chosen is None or version in chosen:
-                yield version, section, path, marked
+            if among is None or version in among:
+                yield version, section, path, batch[place][1]
+        size *= 8
