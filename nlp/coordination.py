@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from nlp.clauses import Join, Mark, lost_stop
-from nlp.cues import CueMatcher, matcher, slugs
+from nlp.cues import BETWEEN, CueMatcher, matcher, slugs
 from nlp.facts import TRIM, frame, trim
+from nlp.model import Section
 
 _WORD = re.compile(r"[^\W_]+")
 _PREPOSITIONS = frozenset(
@@ -35,6 +36,17 @@ STARTS = re.compile(
     r"|requiring|receiving|undergoing|planned|planning|participation|taking|patients?|subjects?|participants?"
     r"|individuals|those|women|men|females?|males?|diagnosed|diagnosis of|who|agrees?|active|uncontrolled|severe"
     r"|symptomatic|clinically)\b"
+)
+_VERBAL_NEGATION = re.compile(r"\b(?:not|never|without)\b|n't\b")
+# Words that begin a demand of their own, which no negation before them governs.
+_ANEW = re.compile(
+    r"(?:has|have|had|is|are|was|were|must|should|shall|will|can|may|able|ability|unable|inability|unwilling|willing|willingness"
+    r"|agrees?|agreement|requires?|no|not|non|without|never|free|patients?|subjects?|participants?|women|men|females?|males?|those"
+    r"|who|requiring|needing|aged?|adequate|good|normal|stable|sufficient|former|written|signed|provision|informed|only|at least|if|otherwise)\b"
+)
+_ANEW_OR_EARLIER = re.compile(
+    _ANEW.pattern
+    + r"|(?:(?:medical )?history|prior|previous|presence|evidence|known|diagnos\w+|use of|treatment with)\b"
 )
 _VERB = re.compile(r"(?:has|have|had|is|are|was|were|requires?|must|should)\b")
 _THAT = re.compile(r"\b(?:that|which)\b")
@@ -81,6 +93,58 @@ def sure_split(lower: str, parts: Sequence[tuple[Join, int, int]]) -> list[tuple
         else:
             out[-1] = (before[0], before[1], end)
     return out
+
+
+def spread(
+    lower: str, parts: Sequence[tuple[Join, int, int]], section: Section, *, negated: bool = False
+) -> list[tuple[Join, int, int, bool]]:
+    """How far the negation before a part reaches: (join, start, end, whether it is turned by one before it).
+
+    "No history of stroke, angina or asthma" denies three things, "no diabetes and able to walk" one. Parts
+    joined by "and", or by commas only, are kept with the denied one as a single question, since it is not
+    sure that each is meant; an exclusion's "no consent or language barrier" names two things.
+    ``negated``: the first part is turned by what stands before it.
+    """
+    out: list[tuple[Join, int, int, bool]] = []
+    denied = False
+    anew = _ANEW_OR_EARLIER if negated or section == "exclusion" else _ANEW
+    kinds = _list_kinds(parts)
+    for index, (join, start, end) in enumerate(parts):
+        core, turned = frame(lower, start, end)
+        if index == 0:
+            turned = turned != negated
+            verbal = negated or _VERBAL_NEGATION.search(lower, start, core) is not None
+            denied = turned and (section != "exclusion" or verbal)
+            out.append((join, start, end, False))
+        elif not denied or turned or join == "but" or anew.match(lower, _first_letter(lower, start, end)):
+            denied = turned and denied
+            out.append((join, start, end, False))
+        elif kinds[index] == "or":
+            out.append(("with", start, end, True))
+        elif section == "exclusion":
+            out.append((join, start, end, False))
+        else:
+            before = out[-1]
+            out[-1] = (before[0], before[1], end, before[3])
+    return out
+
+
+def _list_kinds(parts: Sequence[tuple[Join, int, int]]) -> list[str]:
+    """The join before each part; a comma is of the kind of the join that follows it."""
+    kinds: list[str] = []
+    following = "comma"
+    for join, _, _ in reversed(parts):
+        if join != "comma":
+            following = "or" if join in ("or", "andor") else join
+        kinds.append(following)
+    kinds.reverse()
+    return kinds
+
+
+def _first_letter(lower: str, start: int, end: int) -> int:
+    while start < end and lower[start] in BETWEEN:
+        start += 1
+    return start
 
 
 def _starts(lower: str, start: int, end: int, join: Join, verbs: bool) -> bool:

@@ -83,12 +83,13 @@ def _plain(text: str, lower: str, marks: Sequence[Mark], section: Section) -> Re
     if parts is None:
         return None
     said = []
-    for join, start, end in coordination.sure_split(lower, parts):
+    parts = coordination.sure_split(lower, parts)
+    for join, start, end, turned in coordination.spread(lower, parts, section):
         expression = facts.fact(text, lower, start, end)
         if isinstance(expression, Unread):
             return None
         if expression is not None:
-            said.append(Clause(expression, join))
+            said.append(Clause(negate(expression) if turned else expression, join))
     if len(said) == 1:
         expression = said[0].expression
     else:

@@ -123,7 +123,10 @@ class Phrases(ABC):
         governed = self._governed(first.start, windows)
         found: list[tuple[Join, Expression]] = []
         taken = 0
-        for join, start, end in coordination.sure_split(self.lower, parts):
+        sure = coordination.sure_split(self.lower, parts)
+        for join, start, end, turned in coordination.spread(
+            self.lower, sure, self.section, negated=first.negated
+        ):
             holes, read = [], []
             while taken < len(parts) and parts[taken][2] <= end:
                 holes += spans[taken][0]
@@ -134,7 +137,7 @@ class Phrases(ABC):
                 continue
             if isinstance(expression, Fact) and self._is_context(expression, out, before_items):
                 continue
-            found.append((join, expression))
+            found.append((join, negate(expression) if turned else expression))
         if not found and windows:
             found = [(first.join, TRUE)]
         for position, (join, expression) in enumerate(found):

@@ -74,3 +74,27 @@ def test_facts_of_an_inclusion(marked: str) -> None:
 @pytest.mark.parametrize("marked", EXCLUSION)
 def test_facts_of_an_exclusion(marked: str) -> None:
     assert read(marked, "exclusion") == EXCLUSION[marked]
+
+
+NEGATED_LISTS = {
+    "No history of stroke, angina or asthma": "(!'stroke' & !'angina' & !'asthma')",
+    "Not pregnant or lactating": "(!'pregnant'=pregnancy & !'lactating'=lactation)",
+    "Has not had a stroke or uncontrolled seizures": "(!'stroke' & !'uncontrolled seizures')",
+    "Able to swallow capsules intact, without chewing, crushing, or opening them": (
+        "('Able to swallow capsules intact' & !'chewing' & !'crushing' & !'opening them')"
+    ),
+    "No diabetes and able to walk": "(!'diabetes' & 'able to walk')",
+    "Absence of diabetes, asthma, stroke": "!'diabetes, asthma, stroke'",
+    "No bleeding and thrombosis": "!'bleeding and thrombosis'",
+    "Never smoker or former smoker": "(!'smoker' | 'former smoker')",
+}
+
+
+@pytest.mark.parametrize("text", NEGATED_LISTS)
+def test_a_negation_holds_for_the_list_behind_it(text: str) -> None:
+    assert read(text) == NEGATED_LISTS[text]
+
+
+def test_a_negation_in_an_exclusion_holds_where_a_verb_says_it() -> None:
+    assert read("Does not speak or understand English", "exclusion") == "('speak' | 'understand English')"
+    assert read("Lack of consent, asthma or stroke", "exclusion") == ("('consent' & !'asthma' & !'stroke')")
