@@ -70,7 +70,7 @@ def _is_continuation(raw: str, entries: list[Entry], index: int, width: int, lim
 
 # "Age: 18" | "65 years old": what stands before a range's dash that became a bullet, and what behind it.
 _OPEN_RANGE = re.compile(
-    r"(?:.{0,40}\b(?:aged?|ages|BMI|body mass index|weight|between|from)\b[^\d<>≤≥=]{0,20})(\d{1,3}(?:\.\d{1,2})?)$",
+    r"(?:.{0,40}\b(?:aged?|ages|BMI|body mass index|weight|between|from)\b[^\d<>≤≥=]{0,20})(\d{1,3}(?:\.\d{1,2})?)\\?$",
     re.IGNORECASE,
 )
 _REST_OF_RANGE = re.compile(
@@ -84,7 +84,7 @@ _NUMBER_AGAIN = re.compile(r"\n[ \t]*[^\w\s]{1,2}[ \t]*\d")
 _OVER_THE_END = re.compile(r"\([^()\n]*\n[^(\n]*?\)")
 
 
-_GLYPH_BETWEEN = re.compile(r"\d[ \t]*\r?\n[ \t]*[^\w\s\-–—−‐‑][ \t]*\d")
+_GLYPH_BETWEEN = re.compile(r"\d\\?[ \t]*\r?\n[ \t]*[^\w\s\-–—−‐‑][ \t]*\d")
 
 
 def join_broken(raw: str, entries: list[Entry], start: int, end: int) -> list[Entry]:
@@ -121,7 +121,7 @@ def bullet_in_range(raw: str, start: int, end: int) -> bool:
 def _completes_range(raw: str, before: Entry, entry: Entry) -> bool:
     if not entry.bullet or entry.enum or entry.gap or entry.end - entry.start > 80:
         return False
-    if not (raw[entry.start].isdigit() and raw[before.end - 1].isdigit()):
+    if not (raw[entry.start].isdigit() and (raw[before.end - 1].isdigit() or raw[before.end - 1] == "\\")):
         return False
     low = _OPEN_RANGE.fullmatch(raw, before.start, before.end)
     high = _REST_OF_RANGE.fullmatch(raw, entry.start, entry.end)
