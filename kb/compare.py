@@ -77,15 +77,19 @@ def compare_versions(
         cells.setdefault(key, {}).setdefault(limit.version_id, []).append(limit)
     places = {version: place for place, version in enumerate(versions)}
     rows = [_row(by_version, places, lines) for by_version in cells.values()]
-    rows.sort(key=_row_order)
+    widest: dict[str, int] = {}
+    for row in rows:
+        widest[row.concept_name] = max(widest.get(row.concept_name, 0), row.stated)
+    rows.sort(key=lambda row: _row_order(row, widest[row.concept_name]))
     return Comparison(tuple(lines[version] for version in versions), tuple(rows))
 
 
-def _row_order(row: ComparisonRow) -> tuple[bool, int, str, str, str]:
-    """Known concepts first, then what most trials state."""
+def _row_order(row: ComparisonRow, widest: int) -> tuple[bool, int, str, str, str]:
+    """Known concepts first, then what most trials state; the populations of a concept (``widest``: how many
+    trials state the most stated of them) one below the other."""
     return (
         row.concept is None,
-        -row.stated,
+        -widest,
         row.category or "",
         row.concept_name.casefold(),
         row.population or "",

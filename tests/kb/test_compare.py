@@ -5,7 +5,7 @@ import pytest
 from kb.compare import compare
 from kb.errors import BadQuestion, TrialNotFound
 from kb.store import Store
-from nlp.model import Extraction, Fact, If, Leaf
+from nlp.model import All, Extraction, Fact, If, Leaf
 from tests.kb.samples import VOCABULARY, criterion, item, platelets_trial, trial
 
 A, B, C = "NCT99000001", "NCT99000002", "NCT99000003"
@@ -100,3 +100,14 @@ def test_comparing_takes_two_trials(store: Store) -> None:
         compare(store, [A, A])
     with pytest.raises(TrialNotFound):
         compare(store, [A, B])
+
+
+def test_the_populations_of_a_concept_stand_below_each_other(store: Store) -> None:
+    filled(store, 50, 50)
+    text = "Platelets >= 75 x 10^9/L, ANC >= 1 x 10^9/L"
+    of_children = item(text, ">= 75 x 10^9/L", "plt", ">=", 75, "10*9/L", population="children")
+    of_all = item(text, ">= 1 x 10^9/L", "anc", ">=", 1, "10*9/L", identifier="i2")
+    tree = All((Leaf("i1"), Leaf("i2")))
+    store.put(trial(3, text), Extraction((of_children, of_all), (criterion(text, text, tree),), VOCABULARY))
+    rows = [(row.concept, row.population) for row in compare(store, [A, B, C]).rows]
+    assert rows == [("qtc", None), ("plt", None), ("plt", "children"), ("anc", None)]
