@@ -129,7 +129,8 @@ def matching(store: Store, query: str, units: UnitConverter) -> list[int]:
         sql = f"SELECT v.id FROM current_version v WHERE {clause}"
     else:  # a single limit is of current versions by itself
         sql, values = compiler.limit(tree)
-    return list({row[0] for row in store.connection.execute(sql, values)})
+        sql = sql.replace("SELECT", "SELECT DISTINCT", 1)
+    return [row[0] for row in store.connection.execute(sql, values).fetchall()]
 
 
 _JOINING = frozenset({"either", "both", "negated", "field"})

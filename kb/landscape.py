@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -169,8 +170,7 @@ def _is_unplaced(limit: Limit) -> bool:
 _SURVEYED = """
 SELECT id, concept_id, scale, alternative IS NOT NULL, min_value, max_value,
        CASE WHEN scale = 'absolute' THEN canonical_unit ELSE unit END
-FROM line_threshold WHERE id IN (SELECT value FROM json_each(:ids))
-  AND (:concepts IS NULL OR concept_id IN (SELECT value FROM json_each(:concepts)))
+FROM line_threshold WHERE id IN (SELECT value FROM json_each(?))
 """
 
 
@@ -201,22 +201,47 @@ def _surveyed(
     of_line = {
         key: placed[start:end, 0] for key, start, end in zip(ids.tolist(), starts.tolist(), ends, strict=True)
     }
-    listed = None if concepts is None else json.dumps(list(concepts))
+    wanted = None if concepts is None else frozenset(concepts)
     said = []
     units: dict[Axis, str | None] = {}
     unplaced = 0
-    for key, concept, scale, alternative, low, high, unit in store.connection.execute(
-        _SURVEYED, {"ids": as_json(list(of_line)), "concepts": listed}
-    ):
-        if scale is None:
-            unplaced += len(of_line[key])
+    facts = _line_facts(store, list(of_line))
+    for key, trials in of_line.items():
+        concept, scale, alternative, bounds, unit = facts[key]
+        if wanted is not None and concept not in wanted:
             continue
-        for side, value in (("min", low), ("max", high)):
-            if value is not None:
-                axis: Axis = (concept, "min" if side == "min" else "max", scale)
-                said.append((axis, bool(alternative), _rounded(value), of_line[key]))
-                units.setdefault(axis, unit)
+        if scale is None:
+            unplaced += len(trials)
+            continue
+        for side, value in bounds:
+            axis = (concept, side, scale)
+            said.append((axis, alternative, value, trials))
+            units.setdefault(axis, unit)
     return said, units, unplaced
+
+
+_REMEMBERED = 50_000
+"""Lines' thresholds at hand; they never change, and the same ones come with every subject."""
+
+_LineFact = tuple[str, str | None, bool, tuple[tuple[Side, float], ...], str | None]
+
+
+def _line_facts(store: Store, ids: Sequence[int]) -> dict[int, _LineFact]:
+    """(concept, scale, whether it is an alternative, its bounds, unit) of lines' thresholds, by id."""
+    known: dict[int, _LineFact] = store.held.setdefault("line_facts", ("", {}))[1]
+    if len(known) > _REMEMBERED:
+        known.clear()
+    missing = [key for key in ids if key not in known]
+    for key, concept, scale, alternative, low, high, unit in store.connection.execute(
+        _SURVEYED, (as_json(missing),)
+    ):
+        bounds: list[tuple[Side, float]] = []
+        if low is not None:
+            bounds.append(("min", _rounded(low)))
+        if high is not None:
+            bounds.append(("max", _rounded(high)))
+        known[key] = (concept, scale, bool(alternative), tuple(bounds), unit)
+    return known
 
 
 def _spreads(
@@ -294,13 +319,13 @@ def _as_one(counts: list[tuple[float, int]]) -> tuple[list[tuple[float, int]], d
     numbers are never joined."""
     band = settings()[1].same_band
     known = dict(counts)
-    plain = [value for value in known if float(f"{value:.4g}") == value]
+    plain = [value for value in known if _four_digits(value) == value]
     if len(plain) == len(known):
         return counts, {}
     stands_for = {}
     for value in known.keys() - set(plain):
         near = [one for one in plain if abs(one - value) <= band * abs(value)]
-        stands_for[value] = max(near, key=lambda one: (known[one], -one)) if near else float(f"{value:.4g}")
+        stands_for[value] = max(near, key=lambda one: (known[one], -one)) if near else _four_digits(value)
     joined: Counter[float] = Counter()
     for value, count in counts:
         joined[stands_for.get(value, value)] += count
@@ -312,8 +337,15 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+@lru_cache(maxsize=4096)
+def _four_digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
 def _quartiles(counts: Sequence[tuple[float, int]]) -> tuple[float, float, float]:
     """Of counted values, by linear interpolation (the "inclusive" method of ``statistics.quantiles``)."""
+    if len(counts) == 1:
+        return counts[0][0], counts[0][0], counts[0][0]
     ends = list(accumulate(count for _, count in counts))
     found = []
     for quarter in (1, 2, 3):
