@@ -106,10 +106,11 @@ def statuses(
     complete = _complete(connection, known, {one.concept for one in spans} | doubtful) - out
     reviewed = _reviewed(connection) & chosen
     asked = (_by_events(connection, patient) & chosen) - reviewed
-    touched = _opaque(connection, known, doubtful)
-    for one in spans:
-        for version in _touched(connection, one):
-            touched.setdefault(version, set()).add(one.concept)
+    open_readings = _opaque(connection, known, doubtful, patient.sex).union(
+        *(_touched(connection, one) for one in spans)
+    )
+    answerable = {one.concept for one in (*known, *spans)} | doubtful
+    open_readings = _within(connection, open_readings, answerable)
     decided = out | asked | reviewed
     found: dict[int, Status] = dict.fromkeys(chosen, "undetermined")
     found.update(dict.fromkeys(out & chosen, "not eligible"))
@@ -118,19 +119,18 @@ def statuses(
     asker = Asker(connection, patient, knowledge)
     for version in asked:
         found[version] = asker.status(version)
-    touched = {
-        version: concepts
-        for version, concepts in touched.items()
-        if version in chosen and version not in decided
-    }
-    complete &= chosen - decided
-    for version, concepts in touched.items():
-        if asker.fails(version, concepts):
-            found[version] = "not eligible"
+    left = chosen - decided
+    complete &= left
+    touched: dict[int, list[int]] = {}
+    for version, reading in _places(connection, open_readings):
+        if version in left:
+            touched.setdefault(reading, []).append(version)
+    for reading, versions in touched.items():
+        found.update(dict.fromkeys(asker.fails(reading, versions), "not eligible"))
     for version in complete:
         if found[version] == "undetermined" and asker.enters(version):
             found[version] = "eligible"
-    candidates = reviewed | asked | touched.keys() | complete
+    candidates = (reviewed | asked | complete).union(*touched.values())
     return Overview(found, frozenset(candidates), limits)
 
 
@@ -296,44 +296,57 @@ _WHERE_IT_STANDS = "CROSS JOIN trial_criterion k ON k.reading_id = l.reading_id"
 
 def _standing(connection: sqlite3.Connection, readings: Iterable[int]) -> set[int]:
     """The versions in which one of the readings stands."""
-    rows = connection.execute(
-        "SELECT k.version_id FROM json_each(?) j CROSS JOIN trial_criterion k ON k.reading_id = j.value",
+    return {version for version, _ in _places(connection, readings)}
+
+
+def _places(connection: sqlite3.Connection, readings: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(version, reading) wherever one of the readings stands."""
+    yield from connection.execute(
+        "SELECT k.version_id, k.reading_id FROM json_each(?) j CROSS JOIN trial_criterion k ON k.reading_id = j.value",
         (json.dumps(list(readings)),),
     )
-    return {row[0] for row in rows}
 
 
 def _opaque(
-    connection: sqlite3.Connection, known: Sequence[_Known], doubtful: set[str]
-) -> dict[int, set[str]]:
-    """Trials in which a value could make a criterion false in a way that the index does not hold, and the
-    concepts by which it could."""
-    found: dict[int, set[str]] = {}
+    connection: sqlite3.Connection, known: Sequence[_Known], doubtful: set[str], sex: str | None
+) -> set[int]:
+    """Readings that a value could make false in a way that the index does not hold."""
     conditions = [
         (concept, "INDEXED BY screen_other", "scale = '?' AND (size > 1 OR outside = 1 OR scale = '?')")
         for concept in {one.concept for one in known} | doubtful
     ]
     conditions += [(concept, "", "TRUE") for concept in doubtful]
     conditions += [(concept, "", "timed = 1") for concept in {one.concept for one in known if one.dated}]
-    for concept, index, condition in conditions:
-        for (version,) in connection.execute(
-            f"SELECT k.version_id FROM screen_literal l {index} {_WHERE_IT_STANDS} WHERE concept_id = ? AND {condition}",
+    return {
+        reading
+        for concept, index, condition in conditions
+        for (reading,) in connection.execute(
+            f"SELECT reading_id FROM screen_literal {index} WHERE concept_id = ? AND {condition} AND {_about(sex)}",
             (concept,),
-        ):
-            found.setdefault(version, set()).add(concept)
-    return found
+        )
+    }
 
 
-def _touched(connection: sqlite3.Connection, one: _Known) -> Iterator[int]:
-    """Trials with a literal that some value within the span would make false."""
-    for row in connection.execute(
-        "SELECT DISTINCT k.version_id FROM screen_literal l INDEXED BY screen_concept"
-        f" {_WHERE_IT_STANDS} WHERE concept_id = ? AND scale = ?"
+def _within(connection: sqlite3.Connection, readings: set[int], concepts: set[str]) -> set[int]:
+    """Those of the readings with a clause of which every literal is about one of the concepts: another one
+    stays unknown, and the clause with it (a fact is asked for by :func:`_by_events`)."""
+    rows = connection.execute(
+        "SELECT DISTINCT l.reading_id FROM json_each(:readings) j CROSS JOIN screen_literal l ON l.reading_id = j.value"
+        " GROUP BY l.reading_id, l.clause HAVING min(l.concept_id IN (SELECT value FROM json_each(:concepts)))",
+        {"readings": json.dumps(list(readings)), "concepts": json.dumps(sorted(concepts))},
+    )
+    return {row[0] for row in rows}
+
+
+def _touched(connection: sqlite3.Connection, one: _Known) -> set[int]:
+    """Readings with a literal that some value within the span would make false."""
+    rows = connection.execute(
+        "SELECT DISTINCT reading_id FROM screen_literal INDEXED BY screen_concept WHERE concept_id = ? AND scale = ?"
         " AND ((outside = 0 AND (low > ? OR high < ?))"
         " OR (outside = 1 AND (low IS NULL OR low <= ?) AND (high IS NULL OR high >= ?)))",
         (one.concept, one.scale, one.low, one.high, one.high, one.low),
-    ):
-        yield row[0]
+    )
+    return {row[0] for row in rows}
 
 
 def _complete(connection: sqlite3.Connection, known: Iterable[_Known], concepts: set[str]) -> set[int]:

@@ -252,7 +252,8 @@ def criterion_clauses(criterion: Criterion, items: Mapping[str, Item]) -> Iterat
         elif about != "all":
             plain = len(literals) == 1 and literals[0].sex in (None, about) and literals[0].scale != "sex"
             literals = [
-                replace(one, sex=about) if plain else Literal(one.concept, OPAQUE) for one in literals
+                replace(one, sex=about) if plain else Literal(one.concept, OPAQUE, sex=about)
+                for one in literals
             ]
         if len(literals) == 1:
             yield from ([one] for one in _one_sided(literals[0]))

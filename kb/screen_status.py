@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from kb.evaluate import evaluate_criterion
 from kb.judging import Knowledge
 from kb.patient import Patient
-from kb.placing import item_names, placed_expression
+from kb.placing import item_names, placed_expression, standard_name
 from kb.reader import ITEM_COLUMNS, item_of_row
 from kb.screen import Status, registry_fields
 from nlp.model import Criterion, Item, Leaf, leaves
 
+_READING = "SELECT section, population, expression FROM line_reading WHERE id = ?"
+_PLACED = {"item_id": "'i' || (number + 1)", "criterion_id": "NULL"}
+_OWN_ITEMS = f"SELECT {', '.join(_PLACED.get(one, one) for one in ITEM_COLUMNS)} FROM line_threshold WHERE reading_id = ?"
 _ITEMS = f"SELECT {', '.join(ITEM_COLUMNS)} FROM threshold WHERE version_id = ?"
 
 
@@ -31,16 +34,22 @@ class Asker:
     patient: Patient
     knowledge: Knowledge
 
-    def fails(self, version: int, concepts: Iterable[str]) -> bool:
-        """Whether a criterion with an item on one of the concepts is false; of ``sex``, one on a population."""
-        asked = sorted(set(concepts))
-        rows = self.connection.execute(
-            "SELECT item_id FROM threshold WHERE version_id = ? AND concept_id IN (SELECT value FROM json_each(?))",
-            (version, json.dumps(asked)),
-        )
-        # an expression may use the items of another line: the parent's those of its list
-        names = {name for (name,) in rows}
-        return False in self._values(version, names, "sex" in asked)
+    def fails(self, reading: int, versions: Iterable[int]) -> set[int]:
+        """Those of the versions with this reading in which its criterion is false.
+
+        What a reading demands is the same wherever it stands, unless it uses the items of other lines.
+        """
+        section, population, text = self.connection.execute(_READING, (reading,)).fetchone()
+        items: dict[str, Item] = {}
+        for row in self.connection.execute(_OWN_ITEMS, (reading,)):
+            item = item_of_row({**dict(zip(ITEM_COLUMNS, row, strict=True)), "concept_name": None}, _nowhere)
+            items[item.id] = item
+        expression = placed_expression(text, 0, 0, standard_name)
+        if all(leaf.item in items for leaf in leaves(expression) if isinstance(leaf, Leaf)):
+            criterion = Criterion("", section, "", (0, 0), expression, 0.0, population=population)
+            answer = evaluate_criterion(criterion, items, self.patient, self.knowledge).value
+            return set(versions) if answer is False else set()
+        return {version for version in versions if False in self._values(version, reading)}
 
     def status(self, version: int) -> Status:
         """The answer of a version that no reviewer decided on."""
@@ -75,25 +84,19 @@ class Asker:
         for field in registry_fields(minimum_age, maximum_age, sex, self.patient, self.knowledge):
             yield field.value
 
-    def _values(
-        self, version: int, names: set[str] | None = None, populations: bool = False
-    ) -> Iterator[bool | None]:
-        """The value of each criterion; with ``names`` of those whose expression holds one of them, and,
-        where asked for, of those on a population."""
+    def _values(self, version: int, reading: int | None = None) -> Iterator[bool | None]:
+        """The value of each criterion; with ``reading`` of those that say this."""
         rows = self.connection.execute(
-            "SELECT section, population, expression, ordinal, first_item, names FROM criterion WHERE version_id = ?"
-            " ORDER BY ordinal",
+            "SELECT section, population, expression, ordinal, reading_id, first_item, names FROM criterion"
+            " WHERE version_id = ? ORDER BY ordinal",
             (version,),
         ).fetchall()
-        called = item_names(row[4:] for row in rows)
-        for section, population, text, ordinal, first, _ in rows:
-            asked = names is None or (populations and population)
-            if not asked and '"item"' not in text:
+        called = item_names(row[5:] for row in rows)
+        for section, population, text, ordinal, own, first, _ in rows:
+            if reading not in (None, own):
                 continue
             expression = placed_expression(text, 0, first, called)
             used = {leaf.item for leaf in leaves(expression) if isinstance(leaf, Leaf)}
-            if not asked and used.isdisjoint(names or ()):
-                continue
             criterion = Criterion("", section, "", (0, 0), expression, 0.0, population=population)
             items = self._items(version, ordinal, used) if used else {}
             yield evaluate_criterion(criterion, items, self.patient, self.knowledge).value
