@@ -18,6 +18,11 @@ _DURATION = re.compile(
 _GESTATION = re.compile(r"gestation|pregnan|menstrual|postmenstrual|conception|GA\b", re.I)
 
 
+_AT_ENTRY = re.compile(
+    r"\s*(?:at|on)\s+(?:the\s+)?(?:(?:time|day|date)\s+of\s+)?(?:the\s+|study\s+|first\s+)?"
+    r"(?:inclusion|enrol|screening|consent|entry|registration|randomi[sz]ation)",
+    re.I,
+)
 _FINDING = re.compile(
     r"diagnos[ei]s|biops\w+|scans?|imaging|images?|x-?rays?|results?|tests?|reports?|samples?|specimens?|injur\w+"
     r"|fractures?|wounds?|lesions?|records?",
@@ -48,7 +53,7 @@ class AgeReading(Reading):
             return True
         if re.match(r"[\s,(-]*(?:of age|old\b|in age|years of age|y/?o\b)", tail):
             return True
-        if unit is not None and unit.ucum in ("a", "mo") and value.explicit and self._whose(value):
+        if unit is not None and value.explicit and (self._whose(value) or self._at_entry(value, tail)):
             return True
         near = self._near_age(value, floor)
         if near is not None:
@@ -116,10 +121,17 @@ class AgeReading(Reading):
 
     def _whose(self, value: Value) -> bool:
         """Whether the bound says for whom another holds, by years alone: "> 50 if < 12 months"."""
+        if value.ucum not in ("a", "mo"):
+            return False
         if self.lexemes.word(value.first - 1).lower() not in ("if", "when") or not value.first:
             return False
         follows = self.codes[value.last : value.last + 1]
         return follows == "" or follows in ".,)&|"
+
+    def _at_entry(self, value: Value, tail: str) -> bool:
+        """Years at the time of inclusion that no noun before them claims: "and < 21 years at inclusion"."""
+        before = self.codes[value.first - 1 : value.first] if value.first else ""
+        return value.ucum == "a" and before not in ("w", "k", "m", "t") and bool(_AT_ENTRY.match(tail))
 
     def _of_finding(self, value: Value, floor: int) -> bool:
         """Whether a finding is what is old: "the diagnosis is older than 12 months"."""

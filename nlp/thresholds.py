@@ -26,6 +26,7 @@ _OF_LIST = re.compile(
 
 
 _OF_TEST = re.compile(r"\s*\(?(?:for|of|in)\s", re.I)
+_BY = re.compile(r"\b(?:by|using|via)\s+$", re.I)
 _ON_SCALE = re.compile(r"\s*(?:on|by|using)\s", re.I)
 _SCALE = re.compile(
     r"\b(?:scales?|scores?|index|questionnaire|inventory|assessment|classification|checklist|survey|VAS|NRS)\b",
@@ -122,6 +123,10 @@ class _Reading(AgeReading, TimeReading, CountReading):
                 or self.linker.beyond(value, floor)
                 or self._other_side(value, link, ceiling)
             )
+        if link is not None and link.concept is None and self._method(link):
+            again = self._inherited_past(value, link)
+            if again is not None:
+                return self._emit(value, again)
         special = self._special_limit(value, link)
         if special is not None:
             return self._emit(value, special)
@@ -136,6 +141,22 @@ class _Reading(AgeReading, TimeReading, CountReading):
             return self._emit(value, [link], "Count")
         beside = self.linker.coordinated(value, link, floor) or self.linker.coordinated_right(value, link)
         return self._emit(value, [*beside, link])
+
+    def _method(self, link: Link) -> bool:
+        """Whether the words say by which method the value before was measured: "by flow cytometry"."""
+        return _BY.search(self.text, max(0, link.start - 8), link.start) is not None
+
+    def _inherited_past(self, value: Value, link: Link) -> list[Link] | None:
+        """The names of the value before, whose method stands between: "> 15 % of the cells by
+        immunohistochemistry or > 30 % by flow cytometry"."""
+        if self.before is None or self.before[2] or value.unit is None:
+            return None
+        before = self.before[0]
+        if (before.ucum, before.relative) != (value.ucum, value.relative) or before.end > link.start:
+            return None
+        if not any(joint in self.codes[before.last : value.first] for joint in "|&,"):
+            return None
+        return self.before[1]
 
     def _used_name(self, value: Value) -> Link | None:
         """The name that the count or the time before took, where this value is measured in its unit: "no

@@ -385,3 +385,20 @@ def test_a_share_of_the_limit_that_nobody_exceeds_is_flagged() -> None:
 def test_a_window_is_no_duration_and_grades_no_event() -> None:
     assert [item.concept for item in items("Treated for a malignancy within 5 years")] == [None]
     assert [item.concept for item in items("Treatment of GVHD within 4 weeks")] == [None]
+
+
+def test_a_method_is_not_what_a_bound_is_of() -> None:
+    text = "CD19 on > 15% of malignant cells by immunohistochemistry or > 30% by flow cytometry"
+    assert {item.concept for item in items(text)} == {"malignant_cells"}
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("Less than 21 years at the time of inclusion", ["Age"]),
+        ("Disease duration > 5 years at the time of screening", ["Temporal"]),
+        ("Karnofsky ≥ 60 if ≥ 16 years", ["Measurement", "Age"]),
+    ],
+)
+def test_years_at_entry_and_for_whom_are_ages(text: str, types: list[str]) -> None:
+    assert [item.entity_type for item in items(text)] == types
