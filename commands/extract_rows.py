@@ -23,6 +23,7 @@ SECTIONS = ("inclusion", "exclusion", "full", "unknown")
 _BATCH_BYTES = 64_000
 """Bytes of input to a batch: some tenths of a second, so that no process waits long at the end."""
 _BATCH_LINES = 256
+_WARM = "Inclusion Criteria:\n- ALT <= 3 x ULN within 28 days, or no history of stroke\n- Able to consent"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -86,7 +87,9 @@ def _start() -> None:
     from nlp.pipeline import build
 
     if not _READER:
-        _READER.append(build())
+        extractor = build()
+        extractor.extract(_WARM, "full")  # builds what is built on first use, once for all forks
+        _READER.append(extractor)
 
 
 def _work(batch: list[bytes], first: int) -> Answers:

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -84,10 +84,22 @@ def _cue(row: Mapping[str, Any]) -> Cue:
         raise ValueError("words must be lower-case phrases with single spaces")
     if len(set(cue.words)) != len(cue.words):
         raise ValueError("a word stands twice")
-    pattern = re.compile(r"(?<![^\W_])" + phrase_pattern(cue.words))
-    if not cue.examples or not all(pattern.search(example.lower()) for example in cue.examples):
+    if not cue.examples or not all(_holds(example, cue.words) for example in cue.examples):
         raise ValueError("each example must hold one of the words")
     return cue
+
+
+def _holds(example: str, words: Iterable[str]) -> bool:
+    """Whether one of the phrases stands in the example as words of its own."""
+    spaced = " ".join(example.lower().split())
+    for word in words:
+        at = spaced.find(word)
+        while at >= 0:
+            end = at + len(word)
+            if not (spaced[at - 1 : at].isalnum() or spaced[end : end + 1].isalnum()):
+                return True
+            at = spaced.find(word, at + 1)
+    return False
 
 
 def phrase_pattern(words: Iterable[str]) -> str:
@@ -141,13 +153,23 @@ class CueMatcher:
         for effect in effects:
             for word in words_of(effect):
                 self.effects.setdefault(word, effect)
-        body = phrase_pattern(self.effects)
         self._many_spaces = re.compile(" {2,}")
+
+    # Each of these takes a while to build, and most matchers are asked in one way only.
+
+    @cached_property
+    def _inside(self) -> re.Pattern[str]:
         # A set as the first thing in the pattern lets the search skip from word start to word start
         # (of all white space, a folded text holds the blank only).
-        self._inside = re.compile(r"[ \t\n\r(\[,;:/\-.\"'](" + body + ")")
-        self._here = re.compile(body)
-        self._stems = _stems(self.effects)
+        return re.compile(r"[ \t\n\r(\[,;:/\-.\"'](" + phrase_pattern(self.effects) + ")")
+
+    @cached_property
+    def _here(self) -> re.Pattern[str]:
+        return re.compile(phrase_pattern(self.effects))
+
+    @cached_property
+    def _stems(self) -> tuple[str, ...]:
+        return _stems(self.effects)
 
     def find(self, lower: str) -> list[tuple[int, int, str]]:
         """(start, end, effect) of every cue, none inside another."""
