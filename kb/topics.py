@@ -140,9 +140,11 @@ def read_topics(text: str) -> Iterable[Topic]:
     by_start, others = _by_start()
     found: dict[int, re.Match[str]] = {}
     for word in _WORD_START.finditer(folded):
-        for number, rule in by_start.get(word[0], ()):
-            if number not in found and (match := rule.pattern.match(folded, word.start())):
-                found[number] = match
+        begins = word[0]
+        for start in (begins, begins[:2]) if len(begins) > 2 else (begins,):
+            for number, rule in by_start.get(start, ()):
+                if number not in found and (match := rule.pattern.match(folded, word.start())):
+                    found[number] = match
     for number, rule in others:
         for run in rule.needed:
             if run in folded:
@@ -162,13 +164,13 @@ def read_topics(text: str) -> Iterable[Topic]:
             yield Topic(kind, value, words)
 
 
-_WORD_START = re.compile(r"(?<![a-z0-9])[a-z0-9]{2}")
+_WORD_START = re.compile(r"(?<![a-z0-9])[a-z0-9]{2,3}")
 _Numbered = list[tuple[int, _Rule]]
 
 
 @lru_cache(maxsize=1)
 def _by_start() -> tuple[dict[str, _Numbered], _Numbered]:
-    """The rules by the first two signs of what they match, and those that can begin with anything: most
+    """The rules by the first three (or two) signs of what they match, and those that can begin with anything: most
     words of a text begin no rule."""
     starting: dict[str, _Numbered] = {}
     others: _Numbered = []
@@ -187,14 +189,14 @@ _ANTI = "(?:anti-?)?"
 
 
 def _starts(pattern: str) -> set[str]:
-    """The two signs with which a match of a pattern can begin; "" among them where it does not say so."""
+    """The three (or two) signs with which a match of a pattern can begin; "" among them where it does not say so."""
     pattern = pattern.removeprefix(r"\b")
     if "|" in re.sub(r"\([^()]*\)", "", pattern):
         return {""}
     if pattern.startswith(_ANTI):
-        return {"an"} | _starts(pattern.removeprefix(_ANTI))
+        return {"ant"} | _starts(pattern.removeprefix(_ANTI))
     group = _GROUP.match(pattern)
     if group is not None:
-        return {one[:2] for one in group[1].split("|")}
-    sure = re.match(r"([a-z0-9]{2})(?![?*{])", pattern)
+        return {re.match(r"[a-z0-9]{2,3}", one)[0] for one in group[1].split("|")}  # type: ignore[index]
+    sure = re.match(r"([a-z0-9]{3}|[a-z0-9]{2})(?![?*{])", pattern)
     return {"" if sure is None else sure[1]}
