@@ -47,19 +47,21 @@ def _quoted(text: str, limit: int = 160) -> str:
 def _criterion_rows(answer: TrialAnswer, every: bool) -> list[list[object]]:
     rows: list[list[object]] = []
     for one in answer.criteria:
-        if one.value is True and not every:
+        if one.value is True and not every and not one.standing:
             continue
         rows.append([f"{one.section} {one.path}", _verdict(one), _why(one), _quoted(_quote(one))])
     return rows
 
 
 def _verdict(one: CriterionAnswer) -> str:
+    if one.standing:
+        return f"{_WORDS[one.value]}, but unread"
     return _WORDS[one.value] if one.applies else "does not apply"
 
 
 def _why(one: CriterionAnswer) -> str:
     parts = []
-    for reason in one.reasons:
+    for reason in (*one.reasons, *one.standing):
         side = " (among the exclusions)" if reason.excluded and reason.value is True else ""
         review = f" [{reason.review}]" if reason.review else ""
         parts.append(f"{_quoted(reason.why)}{side}{review}")

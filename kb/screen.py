@@ -1,8 +1,8 @@
 """One patient against the trials: what each criterion answers and why, what each trial answers, which
 trials are missed by little, and what to find out next.
 
-A trial is ``not eligible`` if any criterion is false, ``eligible`` only if every one is true, so never
-while a demand is unknown or was not understood, and ``undetermined`` else. The registry's own limits of
+A trial is ``not eligible`` if any criterion is false, ``eligible`` only if every one is true and nothing in
+them stands unread (not even an alternative that another one makes up for), and ``undetermined`` else. The registry's own limits of
 age and sex are criteria of the section ``registry``.
 """
 
@@ -20,7 +20,7 @@ from kb.leaf_age import REGISTRY_AGE, REGISTRY_AGE_UNITS, age_range
 from kb.patient import Patient, answer_key, event_key
 from kb.reader import TrialReader
 from kb.review import reviewed
-from nlp.model import Criterion, Extraction, Span
+from nlp.model import Criterion, Extraction, Span, Unread, leaves
 
 Status = Literal["eligible", "not eligible", "undetermined"]
 
@@ -63,7 +63,8 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class CriterionAnswer:
     """``value`` True: the patient meets what is needed to enter here. ``applies`` False: it puts no
-    demand on this patient. ``ask`` is the name under which a caller may answer it."""
+    demand on this patient. ``ask`` is the name under which a caller may answer it. ``standing`` are the
+    parts that were not understood although it is true without them."""
 
     section: str
     path: str
@@ -73,6 +74,7 @@ class CriterionAnswer:
     span: Span
     reasons: tuple[Reason, ...]
     ask: str
+    standing: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ def screen_trial(trial: TrialCriteria, patient: Patient, knowledge: Knowledge) -
         answers.append(_answered(trial, criterion, answer, patient))
     values = {answer.value for answer in answers}
     status: Status = "not eligible" if False in values else "undetermined"
-    if trial.extraction.criteria and values == {True}:
+    standing = any(answer.standing for answer in answers)
+    if trial.extraction.criteria and values == {True} and not standing:
         status = "eligible"
     misses = [reason for answer in answers if answer.value is False for reason in answer.reasons]
     misses.sort(key=lambda reason: math.inf if reason.miss is None else reason.miss)
@@ -182,7 +185,24 @@ def _answered(
         criterion.span,
         tuple(_reason(finding, trial) for finding in findings),
         ask,
+        _standing(trial, criterion, patient) if value and given is None and answer.applies else (),
     )
+
+
+def unread_parts(criterion: Criterion) -> list[Unread]:
+    """What was not understood in a criterion."""
+    return [leaf for leaf in leaves(criterion.expression) if isinstance(leaf, Unread)]
+
+
+def _standing(trial: TrialCriteria, criterion: Criterion, patient: Patient) -> tuple[Reason, ...]:
+    found = []
+    for part in unread_parts(criterion):
+        quote = trial.text[part.span[0] : part.span[1]]
+        words = " ".join(quote.split())
+        if answer_key(words) not in patient.answers_by_key:
+            why = f"not understood ({part.why}): '{words}'"
+            found.append(Reason(None, why, quote, part.span, words or None, None, False))
+    return tuple(found)
 
 
 def _reason(finding: Finding, trial: TrialCriteria) -> Reason:
@@ -278,6 +298,8 @@ def missing(answer: TrialAnswer) -> dict[str, str]:
                     found.setdefault(reason.needs or criterion.ask, reason.quote or reason.why)
             if not criterion.reasons:
                 found.setdefault(criterion.ask, criterion.text)
+        for reason in criterion.standing:
+            found.setdefault(reason.needs or criterion.ask, reason.quote or reason.why)
     return found
 
 

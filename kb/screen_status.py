@@ -16,7 +16,7 @@ from kb.judging import Knowledge
 from kb.patient import Patient
 from kb.placing import item_names, placed_expression, standard_name
 from kb.reader import ITEM_COLUMNS, item_of_row
-from kb.screen import Status, registry_fields
+from kb.screen import Status, registry_fields, unread_parts
 from nlp.model import Criterion, Item, Leaf, leaves
 
 _READING = "SELECT section, population, expression FROM line_reading WHERE id = ?"
@@ -99,7 +99,9 @@ class Asker:
             used = {leaf.item for leaf in leaves(expression) if isinstance(leaf, Leaf)}
             criterion = Criterion("", section, "", (0, 0), expression, 0.0, population=population)
             items = self._items(version, ordinal, used) if used else {}
-            yield evaluate_criterion(criterion, items, self.patient, self.knowledge).value
+            answer = evaluate_criterion(criterion, items, self.patient, self.knowledge)
+            # true, but with a part that was not understood: nobody enters by that
+            yield None if answer.value and answer.applies and unread_parts(criterion) else answer.value
 
     def _items(self, version: int, ordinal: int, names: set[str]) -> dict[str, Item]:
         """The items of these names: those of this criterion, and only if need be those of others."""
