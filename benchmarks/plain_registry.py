@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import statistics
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from kb.store import Store
 from nlp.model import Criterion, Item
 
 SCHEMA = """
-CREATE TABLE trial(id INTEGER PRIMARY KEY, name TEXT, title TEXT, cond INTEGER, total REAL);
+CREATE TABLE trial(id INTEGER PRIMARY KEY, name TEXT, title TEXT, source TEXT, status TEXT, dated TEXT, stamp TEXT,
+  synthetic INTEGER, reconstruction INTEGER, url TEXT, cond INTEGER, total REAL);
 CREATE TABLE axis(id INTEGER PRIMARY KEY, concept TEXT, side TEXT, scale TEXT, w REAL, tau REAL);
 CREATE TABLE bound(trial INTEGER, axis INTEGER, value REAL, pos REAL);
 CREATE TABLE has(trial INTEGER, concept TEXT);
@@ -69,9 +71,10 @@ def fill(path: Path, store: Store, index: AxisIndex) -> None:
     conditions = dict(plain.execute(
         "SELECT version_id, min(condition_id) FROM kb.trial_condition WHERE relation = 'mesh' GROUP BY 1"))  # fmt: skip
     totals = dict(zip(index.versions.tolist(), index.totals.tolist(), strict=True))
-    plain.executemany("INSERT INTO trial VALUES (?, ?, ?, ?, ?)", [
+    plain.executemany("INSERT INTO trial VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
         (*row, conditions.get(row[0]), totals[row[0]]) for row in plain.execute(
-            "SELECT v.id, t.source_id, v.title FROM kb.trial_version v JOIN kb.trial t ON t.id = v.trial_id")
+            "SELECT v.id, t.source_id, v.title, t.source, v.status, v.version_date, v.data_timestamp, v.synthetic,"
+            " v.reconstruction, v.url FROM kb.trial_version v JOIN kb.trial t ON t.id = v.trial_id")
     ])  # fmt: skip
     for number, (axis, data) in enumerate(index.axes.items()):
         plain.execute("INSERT INTO axis VALUES (?, ?, ?, ?, ?, ?)", (number, *axis, data.weight, data.tau))
@@ -109,7 +112,7 @@ INSIDE = _OVERALL.format(near=_NEAR.format(
     source="trial t CROSS JOIN bound b ON b.trial = t.id CROSS JOIN bound a ON a.axis = b.axis AND a.trial = :trial JOIN axis x ON x.id = b.axis",
     block="AND t.cond = :cond"))  # fmt: skip
 _HIT = (
-    "SELECT t.name, t.title, k.section, k.path, highlight(fts, 0, '«', '»') FROM fts JOIN criterion k ON k.line = fts.rowid"
+    "SELECT t.name, t.title, t.source, t.status, t.dated, t.stamp, t.synthetic, t.reconstruction, t.url, k.section, k.path, highlight(fts, 0, '«', '»') FROM fts JOIN criterion k ON k.line = fts.rowid"
     " JOIN trial t ON t.id = k.trial WHERE fts MATCH ?"
 )
 
@@ -170,26 +173,41 @@ class PlainQuestions:
             (wanted,),
         )
         self.rows(
-            "SELECT t.name, t.title, (SELECT sum(unread) FROM criterion k WHERE k.trial = t.id) FROM trial t"
+            "SELECT t.name, t.title, t.source, t.status, t.dated, t.stamp, t.synthetic, t.reconstruction, t.url, (SELECT sum(unread) FROM criterion k WHERE k.trial = t.id) FROM trial t"
             " WHERE t.id IN (SELECT value FROM json_each(?))",
             (wanted,),
         )
         return table
 
-    def landscape(self, cond: int) -> dict[tuple[str, ...], tuple[float, ...]]:
-        """Range and quartiles of each axis over a condition: rows from SQL, quartiles in Python."""
-        found: dict[tuple[str, ...], list[float]] = {}
-        for concept, side, scale, value, _ in self.rows(
+    def landscape(self, cond: int) -> tuple[dict[int, list[Any]], list[Any]]:
+        """The trials of a condition, and of each axis: range, quartiles, how often each value stands, and the
+        trials beyond Tukey's fences. Rows from SQL, the figures in Python."""
+        trials = {
+            row[0]: row
+            for row in self.rows(
+                "SELECT id, name, title, source, status, dated, stamp, synthetic, reconstruction, url FROM trial WHERE cond = ?",
+                (cond,),
+            )
+        }
+        found: dict[tuple[str, ...], list[tuple[float, int]]] = {}
+        for concept, side, scale, value, trial in self.rows(
             "SELECT x.concept, x.side, x.scale, b.value, b.trial FROM trial t CROSS JOIN bound b ON b.trial = t.id"
             " JOIN axis x ON x.id = b.axis WHERE t.cond = ?",
             (cond,),
         ):
-            found.setdefault((concept, side, scale), []).append(value)
-        return {
-            key: (min(values), *statistics.quantiles(values, n=4), max(values))
-            for key, values in found.items()
-            if len(values) > 1
-        }
+            found.setdefault((concept, side, scale), []).append((value, trial))
+        table = []
+        for axis, said in found.items():
+            values = sorted(value for value, _ in said)
+            q1, median, q3 = (
+                statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+            )
+            reach = 1.5 * (q3 - q1)
+            far = [(value, trials[one][1]) for value, one in said if not q1 - reach <= value <= q3 + reach]
+            table.append(
+                (*axis, values[0], q1, median, q3, values[-1], sorted(Counter(values).items()), sorted(far))
+            )
+        return trials, table
 
     def replace(self, trial: int, criteria: tuple[Criterion, ...], items: tuple[Item, ...]) -> None:
         """A changed trial: its rows anew, its lines as new ones, the full-text index with them."""

@@ -329,9 +329,10 @@ class TrialWriter:
 
 
 def _names(items: Sequence[tuple[int, Item]], first: int) -> str | None:
-    """The ids of items that are not named by their ordinal."""
-    own = {number: item.id for number, item in items if item.id != standard_name(first + number)}
-    return compact(own) if own else None
+    """The ids of a criterion's items, where one of them is not named by its ordinal."""
+    if all(item.id == standard_name(first + number) for number, item in items):
+        return None
+    return compact({number: item.id for number, item in items})
 
 
 def between_lines(text: str, criteria: Sequence[Criterion]) -> tuple[list[str | None], str] | None:
