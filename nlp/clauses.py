@@ -218,7 +218,7 @@ def tokens(text: str, lower: str, cues: Sequence[Mark], values: Sequence[Token])
 
     ``cues`` are those that :func:`structure` finds in ``lower``.
     """
-    marks = list(cues)
+    marks = [mark for mark in cues if mark[2] != "or" or not _joins_methods(lower, mark[0], mark[1])]
     last = len(lower.rstrip())
     for match in _PUNCTUATION.finditer(text):
         at = match.start()
@@ -246,6 +246,25 @@ def tokens(text: str, lower: str, cues: Sequence[Mark], values: Sequence[Token])
     merged.extend(values[index:])
     _match_brackets(merged)
     return merged
+
+
+# How the heart's function is measured: "by echocardiogram or MUGA" names no alternative to the limit.
+_METHOD = (
+    r"(?:(?:transthoracic |trans-thoracic |2d |two-dimensional )?echo(?:cardiogra(?:m|phy|phic))?|muga|tte"
+    r"|(?:cardiac )?(?:mri|mra|magnetic resonance(?: imaging)?)|(?:radionuclide|nuclear) \w+"
+    r"|multi(?:ple)?[ -]?gated(?: radionuclide)?(?: acquisition| angiograph\w*)?)"
+    r"(?: ?\([a-z/ ]{2,12}\))?(?: scans?| assessment)?"
+)
+_METHOD_BEFORE = re.compile(_METHOD + r"\s*$")
+_METHOD_BEHIND = re.compile(
+    r"\s*(?:by |an? |the )?" + _METHOD + r"\s*(?=$|[,.;)]|\b(?:within|at|on|performed|prior|during|and)\b)"
+)
+
+
+def _joins_methods(lower: str, start: int, end: int) -> bool:
+    """Whether the "or" stands between two methods of one measurement."""
+    behind = _METHOD_BEHIND.match(lower, end)
+    return behind is not None and _METHOD_BEFORE.search(lower, max(0, start - 60), start) is not None
 
 
 def lost_stop(text: str) -> list[int]:

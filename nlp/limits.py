@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nlp import clauses, facts
 from nlp.clauses import Segment, Token
-from nlp.cues import matcher
+from nlp.cues import matcher, slugs
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, both, negate, tree
 from nlp.model import Expression, Fact, If, Leaf, Unread, leaves
 from nlp.phrases import Phrases, demanded
@@ -57,6 +57,7 @@ class Limits(Phrases):
             expression = self._values(piece, values, used)
             if expression is not None:
                 expressions.append(expression)
+                self._before_values(piece, values, clause, expressions)
         else:
             known = len(out)
             named = [token for token in piece.atoms if token.end <= brackets[0].start]
@@ -105,6 +106,26 @@ class Limits(Phrases):
             parts += [Leaf(str(i)) for token in piece.atoms if token.kind == "window" for i in token.drafts]
         self._rest(piece, values, parts)
         return all_of(parts)
+
+    def _before_values(
+        self, piece: Segment, values: Sequence[Token], clause: Clause, expressions: list[Expression]
+    ) -> None:
+        """Words before the first value: the sex that it is for, or words that nothing read.
+
+        "Men aged 18 or older" demands both; "men >= 13 g/dL" is a limit for men.
+        """
+        start, _ = facts.frame(self.lower, piece.start, values[0].start)
+        start, end = facts.trim(self.text, start, values[0].start)
+        sex = slugs().get(self.lower[start:end])
+        if sex in ("female", "male"):
+            group = Fact(self.text[start:end], (start, end), sex)
+            drafts = [self.drafts[index] for index in values[0].drafts]
+            if self.section == "exclusion" or any(draft.entity_type != "Measurement" for draft in drafts):
+                expressions.insert(0, group)
+            else:
+                clause.condition = both(clause.condition, group, "and")
+        elif len(self.text[start:end].split()) > 3 and "(" not in self.text[start:end]:
+            self.left.append((start, end))
 
     def _run_on(self, indexes: Sequence[int]) -> bool:
         """Whether values stand side by side without a join, each on a concept of its own."""

@@ -109,3 +109,26 @@ def test_a_list_for_a_group_hangs_on_its_condition() -> None:
         "('female'=female ? ('Stroke' | 'Angina') : yes)"
     )
     assert _list("Patients with one of the following:", parts, "inclusion", "any") == "('Stroke' | 'Angina')"
+
+
+SEXES = {
+    "Men {aged} <<≥ 18 years>>": "('Men'=male & [aged ≥ 18 years])",
+    "Hemoglobin: men {Hb} <<≥ 13 g/dL>>, women {Hb} <<≥ 12 g/dL>>": (
+        "('men'=male ? [Hb ≥ 13 g/dL] : [Hb ≥ 12 g/dL])"
+    ),
+    "Males or females {aged} <<≥ 18 years>>": "[aged ≥ 18 years]",
+}
+
+
+@pytest.mark.parametrize("marked", SEXES)
+def test_the_sex_before_a_value_is_a_demand_or_a_condition(marked: str) -> None:
+    assert read(marked) == SEXES[marked]
+
+
+def test_words_before_a_value_that_nothing_read_lower_the_coverage() -> None:
+    text, drafts = drafts_of("Plan to remain in the study area {stay} <<> 6 months>>")
+    reading = express(text, drafts, "inclusion")
+    assert show(reading.expression, text, drafts) == "[stay > 6 months]"
+    assert reading.coverage < 0.6
+    text, drafts = drafts_of("Patients must have {ALT} <<> 6>>")
+    assert express(text, drafts, "inclusion").coverage == 1
