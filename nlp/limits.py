@@ -28,6 +28,12 @@ _GROUP_LIMIT = re.compile(
     r"|cases)\b.*?)[,\s]*\b(?:(?:in|for|of|with) (?:whom|which)|where|whose|who (?:may|can|must|should) have"
     r"|in (?:this|that|these|such) cases?)\b[^,;]*\Z"
 )
+# What a patient has, or is, before the colon of a limit in brackets; not a time or a method of measuring.
+_NAMED_GROUP = re.compile(
+    r"\s*(?:for |in |if )?((?:wo)?men|(?:fe)?males?|children|adults|[a-z][a-z'’\- ]{0,40}(?:syndrome|disease|metastas[ei]s|cancer|carcinoma"
+    r"|tumou?rs?|involvement|infiltration|patients|subjects|participants|nephritis|hepatitis|cirrhosis|anemia|anaemia)(?: patients| subjects)?)"
+    r"\s*:\s*\Z"
+)
 _EITHER = re.compile(r"\bor\b")
 _BOTH = re.compile(r"\band\b|&")
 
@@ -192,6 +198,9 @@ class Limits(Phrases):
             if limit:
                 extra += limit
                 return
+        if after_item and (limit := self._limit_named(low, bracket, used)):
+            expressions[:] = [branch(limit, all_of(expressions))]
+            return
         if self._allowed_in_bracket(bracket, clause, extra):
             return
         parts: list[Clause] = []
@@ -314,6 +323,30 @@ class Limits(Phrases):
             return []
         stop = self.tokens[allowed].start if allowed < high else end
         limit = self.clauses(first, allowed, start, stop)
+        for clause in limit:
+            clause.condition = both(clause.condition, group, "and")
+            clause.join = "and"
+            self._note(clause.drafts, "condition", match.start(1), match.end(1))
+        return limit
+
+    def _limit_named(self, low: int, bracket: Token, base: Sequence[int]) -> list[Clause]:
+        """ "<= 2.5 x ULN (Gilbert syndrome: <= 5 x ULN)": the limit of those who have what stands before the colon.
+
+        Empty where the words are not so, or the limits measure different things.
+        """
+        atoms = [index for index in range(low, bracket.mate) if self.tokens[index].kind == "atom"]
+        if len(atoms) != 1 or not self._comparable(base, self.tokens[atoms[0]].drafts):
+            return []
+        drafts = [self.drafts[index] for index in self.tokens[atoms[0]].drafts]
+        if any(draft.concept is not None and draft.concept_start > bracket.start for draft in drafts):
+            return []
+        match = _NAMED_GROUP.match(self.lower, bracket.end, min(draft.value_start for draft in drafts))
+        if match is None:
+            return []
+        group = facts.fact(self.text, self.lower, match.start(1), match.end(1))
+        if group is None or isinstance(group, Unread):
+            return []
+        limit = self.clauses(atoms[0], bracket.mate, match.end(), self.tokens[bracket.mate].start)
         for clause in limit:
             clause.condition = both(clause.condition, group, "and")
             clause.join = "and"
