@@ -191,9 +191,11 @@ def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, i
             continue
         elif kind in ("with", "relative"):
             example = False
-            if join and not lower[start:low].strip():
+            if not lower[start:low].strip():
                 return None
         elif kind == "example":
+            if frame(lower, start, low)[0] >= low or not lower[high:end].strip():
+                return None
             example = True
         elif kind == "sexes":
             continue
@@ -204,8 +206,10 @@ def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, i
                 join, start = _JOIN[kind], high
             else:
                 join, start = _JOIN[kind], high
+    if depth or (join and not lower[start:end].strip()):
+        return None
     parts.append((join, start, end))
-    return parts if depth == 0 else None
+    return parts
 
 
 def complete(lower: str, start: int, end: int) -> bool:

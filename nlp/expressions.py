@@ -38,17 +38,14 @@ class Reading:
     coverage: float
 
 
-def express(
-    text: str, drafts: list[Draft], section: Section, *, logic: str | None = None, heading: str | None = None
-) -> Reading:
+def express(text: str, drafts: list[Draft], section: Section, *, logic: str | None = None) -> Reading:
     """Read one criterion.
 
     ``text`` is folded, ``drafts`` come in text order with offsets into it; ``condition``, ``exception``,
     ``role`` and ``flags`` of a draft may be filled in. ``logic`` (``any``, ``together``, ``at_least:n``)
     says that the text introduces a list whose parts :func:`combine` will join: the expression is then
-    what the introduction adds to every part, not negated. (``all``: the parts are criteria of their own.) ``heading`` is the heading above, if any.
+    what the introduction adds to every part, not negated. (``all``: the parts are criteria of their own.)
     """
-    del heading
     if len(drafts) == 1 and logic is None and _is_alone(text, drafts[0]):
         return Reading(Not(Leaf("0")) if section == "exclusion" else Leaf("0"), 1.0)
     lower = clauses.lower_same_length(text)
@@ -57,6 +54,19 @@ def express(
         plain = _plain(text, lower, marks, section)
         if plain is not None:
             return plain
+    return _whole(text, lower, marks, drafts, section, logic)
+
+
+def whole(text: str, drafts: list[Draft], section: Section, *, logic: str | None = None) -> Reading:
+    """The general reading, step by step. :func:`express` gives the same, and sooner where a text only names
+    things or is one item (``tests/nlp/test_expressions_quick.py`` holds the two together)."""
+    lower = clauses.lower_same_length(text)
+    return _whole(text, lower, clauses.structure().find(lower), drafts, section, logic)
+
+
+def _whole(
+    text: str, lower: str, marks: Sequence[Mark], drafts: list[Draft], section: Section, logic: str | None
+) -> Reading:
     joined = logic not in (None, "all")
     reader = _Reader(text, lower, marks, drafts, "inclusion" if joined else section)
     reader.listed = logic not in (None, "except")

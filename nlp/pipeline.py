@@ -167,7 +167,7 @@ class _Run:
         if node.kind == "heading" and not drafts and logic in (None, "all"):
             self._keep(node, All(()), 1.0)
             return
-        reading = express(folded.text, drafts, node.section, logic=logic, heading=node.heading)
+        reading = express(folded.text, drafts, node.section, logic=logic)
         ids = self._add(node, folded, drafts)
         expression = to_raw(reading.expression, folded, ids)
         if bullet_in_range(self.text, *span):

@@ -11,7 +11,7 @@ from nlp.assertions import Asserter
 from nlp.clauses import opened
 from nlp.cues import phrase_pattern, words_for
 from nlp.limits import branch
-from nlp.logic import TRUE, Clause, Statement, all_of, tree
+from nlp.logic import TRUE, Clause, Statement, all_of, both, tree
 from nlp.model import Expression, Fact, If, Unread
 from nlp.phrases import ADEQUATE
 
@@ -28,6 +28,10 @@ _FORCES = ("allowance", "exclude", "demand", "prohibition")
 _GROUP = "childbearing_potential"
 """The one group that is a condition wherever a statement begins with it."""
 _LIST_MARKS = ("anyof", "allof", "definition", "example")
+_MAY_HAVE = re.compile(
+    r"\s*((?:(?:all|any|those) )?(?:patients|subjects|participants|individuals|those|people) (?:with|who|having|on|receiving)\b"
+    r"[^,;.:]*?)\b(?:may|can|could) have\b(?! (?:been|had|received)\b)"
+)
 _ANNOUNCING = ("anyof", "allof", "demand", "prohibition", "allowance", "exclude")
 _LEANS = re.compile(
     r"(?:^|\b)(?:treat\w*|therap\w+|use|used|histor\w+|diagnos\w+|presence|evidence|infect\w+|exposure|receipt|contact"
@@ -67,6 +71,10 @@ class Statements(Asserter):
             limited = self._limited(low, high, start, end)
             if limited:
                 return Statement(limited, alternative=self.alternatives)
+        if self.section == "inclusion" and " have " in self.lower:
+            granted = self._granted(low, high, start, end)
+            if granted:
+                return Statement(granted, "demand", alternative=self.alternatives)
         force, at = "named", None
         if not self.kinds.isdisjoint(_FORCES):
             force, at = self._force(low, high, start)
@@ -121,6 +129,22 @@ class Statements(Asserter):
             held[-1].expression = branch(limit, held[-1].expression)
             return held
         return held + limit
+
+    def _granted(self, low: int, high: int, start: int, end: int) -> list[Clause]:
+        """ "Patients with Gilbert syndrome may have bilirubin up to 3 x ULN": a limit for a group."""
+        first = next((i for i in range(low, high) if self.tokens[i].kind == "atom"), None)
+        if first is None:
+            return []
+        match = _MAY_HAVE.match(self.lower, start, self.drafts[self.tokens[first].drafts[0]].value_start)
+        group = None if match is None else facts.fact(self.text, self.lower, match.start(1), match.end(1))
+        if match is None or group is None or isinstance(group, Unread):
+            return []
+        inside = next((i for i in range(low, high) if self.tokens[i].start >= match.end()), high)
+        limit = self.clauses(min(inside, first), high, match.end(), end)
+        for clause in limit:
+            clause.condition = both(clause.condition, group, "and")
+            self._note(clause.drafts, "condition", match.start(1), match.end(1))
+        return limit if any(clause.drafts for clause in limit) else []
 
     def _force(self, low: int, high: int, start: int) -> tuple[str, int | None]:
         """named, demand, prohibition, exclude or allowance, and the token that says so."""

@@ -132,3 +132,8 @@ def test_words_before_a_value_that_nothing_read_lower_the_coverage() -> None:
     assert reading.coverage < 0.6
     text, drafts = drafts_of("Patients must have {ALT} <<> 6>>")
     assert express(text, drafts, "inclusion").coverage == 1
+
+
+def test_a_group_that_may_have_more_has_a_limit_of_its_own() -> None:
+    marked = "{TBIL} <<≤ 1.5 x ULN>>. Patients with Gilbert syndrome may have {TBIL} <<≤ 3 x ULN>>."
+    assert read(marked) == "('Gilbert syndrome'=gilbert ? [TBIL ≤ 3 x ULN] : [TBIL ≤ 1.5 x ULN])"
