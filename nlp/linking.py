@@ -158,7 +158,19 @@ class Linker:
         facts = self.vocabulary.concepts[concept]
         if relative in ("ULN", "LLN") and facts.entity_type != "Measurement":
             return None
+        if self._cannot_bound(facts, value):
+            return None
         return concept if self.accepts(facts, unit) else None
+
+    def _cannot_bound(self, facts: Concept, value: Value) -> bool:
+        """Whether the concept is never asked in such a value: a time without a unit of time, a count by a
+        grade, a yes-or-no result by an amount."""
+        if facts.entity_type == "Temporal":
+            return value.unit is None
+        if facts.entity_type == "Count":
+            return "s" in self.codes[max(0, value.first - 1) : value.last]
+        known = bool(facts.unit or facts.units)
+        return facts.kind == "qualitative" and not known and value.ucum not in (None, *TIME_UNITS)
 
     # -------------------------------------------------------------- phrases
 

@@ -402,3 +402,17 @@ def test_a_method_is_not_what_a_bound_is_of() -> None:
 )
 def test_years_at_entry_and_for_whom_are_ages(text: str, types: list[str]) -> None:
     assert [item.entity_type for item in items(text)] == types
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("Hepatitis B virus (HBV) DNA < 500 IU/mL", "hbv_dna"),
+        ("Toxicities of prior systemic therapies resolved to grade ≤ 1", None),
+    ],
+)
+def test_a_concept_is_asked_only_in_values_of_its_kind(text: str, concept: str | None) -> None:
+    assert [item.concept for item in items(text) if item.concept != "unresolved_toxicity"] in (
+        [concept],
+        [],
+    )
