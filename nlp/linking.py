@@ -164,13 +164,10 @@ class Linker:
 
     def _cannot_bound(self, facts: Concept, value: Value) -> bool:
         """Whether the concept is never asked in such a value: a time without a unit of time, a count by a
-        grade, a yes-or-no result by an amount."""
+        grade."""
         if facts.entity_type == "Temporal":
             return value.unit is None
-        if facts.entity_type == "Count":
-            return "s" in self.codes[max(0, value.first - 1) : value.last]
-        known = bool(facts.unit or facts.units)
-        return facts.kind == "qualitative" and not known and value.ucum not in (None, *TIME_UNITS)
+        return facts.entity_type == "Count" and "s" in self.codes[max(0, value.first - 1) : value.last]
 
     # -------------------------------------------------------------- phrases
 
