@@ -105,18 +105,23 @@ def spread(
     sure that each is meant; an exclusion's "no consent or language barrier" names two things.
     ``negated``: the first part is turned by what stands before it.
     """
-    out: list[tuple[Join, int, int, bool]] = []
-    denied = False
+    out = [(join, start, end, False) for join, start, end in parts]
+    if len(parts) == 1:
+        return out
+    _, start, end = parts[0]
+    core, turned = frame(lower, start, end)
+    verbal = negated or _VERBAL_NEGATION.search(lower, start, core) is not None
+    denied = turned != negated and (section != "exclusion" or verbal)
+    if not denied:
+        return out
+    out = out[:1]
     anew = _ANEW_OR_EARLIER if negated or section == "exclusion" else _ANEW
     kinds = _list_kinds(parts)
     for index, (join, start, end) in enumerate(parts):
-        core, turned = frame(lower, start, end)
         if index == 0:
-            turned = turned != negated
-            verbal = negated or _VERBAL_NEGATION.search(lower, start, core) is not None
-            denied = turned and (section != "exclusion" or verbal)
-            out.append((join, start, end, False))
-        elif not denied or turned or join == "but" or anew.match(lower, _first_letter(lower, start, end)):
+            continue
+        turned = frame(lower, start, end)[1]
+        if not denied or turned or join == "but" or anew.match(lower, _first_letter(lower, start, end)):
             denied = turned and denied
             out.append((join, start, end, False))
         elif kinds[index] == "or":

@@ -26,7 +26,6 @@ _EXCEPTIONS = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+")
-# Words before "with one of the following" that say nothing without the list.
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,8 @@ from nlp.clauses import Segment, Token
 from nlp.cues import matcher, slugs
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, both, negate, tree
 from nlp.model import Expression, Fact, If, Leaf, Unread, leaves
-from nlp.phrases import Phrases, demanded
+from nlp.phrases import ANCHOR, Phrases, demanded
 
-_ANCHOR = re.compile(
-    r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
-    r"|ago|old|in|for|to|during)\b(?:\s+(?!(?:or|and|with|who|that|which|unless|except|if|but|without|due|requiring)\b)"
-    r"[^\s,;()]+|\s*\([^()]*\))*"
-)
 _PRONOUN = re.compile(r"\W*(?:it|they|these|this|those|he|she|such \w+|the \w+|these \w+|this \w+)?\W*\Z")
 _SUBJECT_PRONOUN = re.compile(r"(?:^|,)\s*(?:it|they|these|this|those|he|she|such \w+|these \w+)\s*\Z")
 _NO_MORE = re.compile(r"\W*(?:no more than|not more than|a? ?maximum|up to|at most|only|no prior)\b")
@@ -120,6 +115,8 @@ class Limits(Phrases):
 
         "Men aged 18 or older" demands both; "men >= 13 g/dL" is a limit for men.
         """
+        if values[0].start - piece.start < 3:
+            return
         start, _ = facts.frame(self.lower, piece.start, values[0].start)
         start, end = facts.trim(self.text, start, values[0].start)
         sex = slugs().get(self.lower[start:end])
@@ -150,7 +147,7 @@ class Limits(Phrases):
         start = max(token.end for token in piece.atoms)
         for bracket in piece.brackets:
             start = max(start, self.tokens[bracket.mate].end)
-        if _ANCHOR.match(self.lower, start, piece.end):
+        if ANCHOR.match(self.lower, start, piece.end):
             return
         start, end = facts.trim(self.text, start, piece.end)
         last = self.drafts[values[-1].drafts[-1]]

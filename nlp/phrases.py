@@ -12,7 +12,7 @@ from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, all_of, any_of, negate
 from nlp.model import Expression, Fact, Leaf, Not, Role, Section, Span, Unread
 
-_ANCHOR = re.compile(
+ANCHOR = re.compile(
     r"\s*(?:prior|before|of|after|preceding|from|following|since|leading up to|until|up to|at|pre|post|previous"
     r"|ago|old|in|for|to|during)\b(?:\s+(?!(?:or|and|with|who|that|which|unless|except|if|but|without|due|requiring)\b)"
     r"[^\s,;()]+|\s*\([^()]*\))*"
@@ -181,7 +181,7 @@ class Phrases(ABC):
             if token.kind == "said":
                 holes.append((token.start, token.end))
                 continue
-            match = _ANCHOR.match(self.lower, token.end, piece.end)
+            match = ANCHOR.match(self.lower, token.end, piece.end)
             end = match.end() if match else token.end
             if (
                 nothing_else
