@@ -196,7 +196,7 @@ def _cut(lower: str, marks: Sequence[Mark], end: int) -> list[tuple[Join, int, i
             continue
         elif kind in ("with", "relative"):
             example = False
-            if not lower[start:low].strip():
+            if not lower[start:low].strip() or not lower[high:end].strip():
                 return None
         elif kind == "example":
             if frame(lower, start, low)[0] >= low or not lower[high:end].strip():

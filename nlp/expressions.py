@@ -18,7 +18,7 @@ from nlp.clauses import Mark
 from nlp.draft import Draft
 from nlp.logic import TRUE, Clause, Statement, all_of, any_of, is_true, negate, one_branch, tree
 from nlp.model import All, AnyOf, Expression, Fact, If, Leaf, Not, Section, Span, Unread, leaves
-from nlp.statements import Statements
+from nlp.statements import Statements, childbearing
 
 _EXCEPTIONS = re.compile(
     r"\b(?:except|excepting|excluding|unless|other than|with the exceptions? of|exceptions?(?: are| include)?)"
@@ -88,6 +88,8 @@ def _is_alone(text: str, draft: Draft) -> bool:
 
 def _plain(text: str, lower: str, marks: Sequence[Mark], section: Section) -> Reading | None:
     """The quick way for the many criteria that only name things: no items, nothing but joins."""
+    if section == "inclusion" and marks and childbearing().search(lower):
+        return None  # it may be a condition
     parts = coordination.coordination(text, lower, marks)
     if parts is None:
         return None

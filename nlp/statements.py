@@ -43,7 +43,8 @@ _JUDGE = re.compile(r"\b(?:investigator|researcher|physician|doctor|sponsor|clin
 
 
 @cache
-def _childbearing() -> re.Pattern[str]:
+def childbearing() -> re.Pattern[str]:
+    """The one group that is a condition wherever a statement begins with it."""
     return re.compile(phrase_pattern(words_for(_GROUP)))
 
 
@@ -93,7 +94,7 @@ class Statements(Asserter):
             self.section == "inclusion"
             and statement.condition is None
             and not self.kinds.isdisjoint(("relative", "with"))
-            and _childbearing().search(self.lower, start, end)
+            and childbearing().search(self.lower, start, end)
         ):
             low, start = self._population_of(statement, low, high, start)
         if force == "exclude" and at is not None:

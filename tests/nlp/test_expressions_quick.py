@@ -54,7 +54,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @given(texts(), SECTIONS)
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=400, derandomize=True)
 def test_a_text_that_names_things_reads_the_same(text: str, section: Section) -> None:
     assert express(text, [], section) == whole(text, [], section)
 
