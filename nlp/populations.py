@@ -214,8 +214,23 @@ def _named_people(phrase: str) -> str | None:
     return name
 
 
+# What a label ends in; the grammar is tried only where it does, or where a phrase may follow the name.
+_LABEL_END = re.compile(
+    r"(?:cohorts?|arms?|groups?|parts?|stud(?:y|ies)|strat(?:um|a)|expansions?|escalations?|phases?|stages?|populations?|steps?|\d[a-z]?"
+    r"|\b[a-z]|[ivx][ab]?|patients?|participants?|subjects?|volunteers?|individuals?|donors?|recipients?|controls?|partners?"
+    r"|givers?|parents?|guardians?|children|adolescents?|infants?|neonates?|adults?|males?|m[ae]n|contacts?|cases?|potential|age"
+    r"|only|\)|must|should|will|meet|criteria)$",
+    re.IGNORECASE,
+)
+
+
 def _of_label(words: str) -> str | None:
-    found = _label().fullmatch(words) if len(words) <= 120 else None
+    words = words.strip()
+    if len(words) > 120 or not (
+        _LABEL_END.search(words[-16:]) or " of " in words or " - " in words or "–" in words
+    ):
+        return None
+    found = _label().fullmatch(words)
     if found is None:
         return None
     if group := found["group"]:
