@@ -60,6 +60,8 @@ def join_alternatives(
             continue
         ahead = [i for i in range(before + 1) if parents[i] == parent and i not in lone]
         behind = [i for i in range(at + 1, len(texts)) if parents[i] == parent and i not in lone]
+        if not ahead or not behind:
+            continue  # an "OR" with nothing but another one beside it joins nothing
         length = _alike(texts, ahead, behind)
         parents[at] = parent
         first = ahead[-max(1, length)]

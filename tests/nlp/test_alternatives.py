@@ -69,3 +69,7 @@ def test_where_its_reach_is_not_sure_an_unread_leaf_says_so(extractor: Extractor
     joined = extractor.extract(text, "inclusion").criteria[1]
     found = list(leaves(joined.expression))
     assert [type(leaf) for leaf in found] == [Unread, Leaf, Leaf]
+
+
+def test_two_lone_words_behind_each_other_join_nothing() -> None:
+    assert [node.start for node in parse("0\rOR\rOR", "full")]
