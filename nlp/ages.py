@@ -6,7 +6,7 @@ import re
 
 from nlp.linking import Link
 from nlp.reading import TIME_AFTER, Reading
-from nlp.values import Value
+from nlp.value import Value
 
 _AGE_UNITS = ("a", "mo", "wk", "d")
 _AGE_SURFACE = re.compile(r"\b(?:old|age|aged|olds|y/o|yo|y\.o)", re.I)
@@ -121,9 +121,9 @@ class AgeReading(Reading):
 
     def _whose(self, value: Value) -> bool:
         """Whether the bound says for whom another holds, by years alone: "> 50 if < 12 months"."""
-        if value.ucum not in ("a", "mo"):
+        if not value.first or value.ucum not in ("a", "mo"):
             return False
-        if self.lexemes.word(value.first - 1).lower() not in ("if", "when") or not value.first:
+        if self.lexemes.word(value.first - 1).lower() not in ("if", "when"):
             return False
         follows = self.codes[value.last : value.last + 1]
         return follows == "" or follows in ".,)&|"

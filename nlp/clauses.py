@@ -12,7 +12,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Literal
 
-from nlp.cues import CueMatcher, matcher
+from nlp.cues import CueMatcher, matcher, phrase_pattern, words_of
 from nlp.draft import Draft
 
 Join = Literal["", "define", "and", "or", "andor", "comma", "but", "with", "without", "relative"]
@@ -248,23 +248,30 @@ def tokens(text: str, lower: str, cues: Sequence[Mark], values: Sequence[Token])
     return merged
 
 
-# How the heart's function is measured: "by echocardiogram or MUGA" names no alternative to the limit.
-_METHOD = (
-    r"(?:(?:transthoracic |trans-thoracic |2d |two-dimensional )?echo(?:cardiogra(?:m|phy|phic))?|muga|tte"
-    r"|(?:cardiac )?(?:mri|mra|magnetic resonance(?: imaging)?)|(?:radionuclide|nuclear) \w+"
-    r"|multi(?:ple)?[ -]?gated(?: radionuclide)?(?: acquisition| angiograph\w*)?)"
-    r"(?: ?\([a-z/ ]{2,12}\))?(?: scans?| assessment)?"
-)
-_METHOD_BEFORE = re.compile(_METHOD + r"\s*$")
-_METHOD_BEHIND = re.compile(
-    r"\s*(?:by |an? |the )?" + _METHOD + r"\s*(?=$|[,.;)]|\b(?:within|at|on|performed|prior|during|and)\b)"
-)
+@cache
+def _methods() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """A method before an "or", one behind it, and a text that names nothing but methods."""
+    one = f"(?:{phrase_pattern(words_of('method'))})(?: ?\\([a-z/ ]{{2,12}}\\))?(?: scans?| assessment)?"
+    led = r"(?:(?:as|measured|assessed|determined|evaluated|estimated|by|via|using|on|with|per|either|an?|the) +)*"
+    return (
+        re.compile(one + r"\s*$"),
+        re.compile(r"\s*" + led + one + r"\s*(?=$|[,.;)]|\b(?:within|at|on|performed|prior|during|and)\b)"),
+        re.compile(rf"{led}{one}(?: *(?:or|and|/|,) *{led}{one})*"),
+    )
 
 
 def _joins_methods(lower: str, start: int, end: int) -> bool:
-    """Whether the "or" stands between two methods of one measurement."""
-    behind = _METHOD_BEHIND.match(lower, end)
-    return behind is not None and _METHOD_BEFORE.search(lower, max(0, start - 60), start) is not None
+    """Whether the "or" stands between two methods of one measurement: "by echocardiogram or MUGA" names no
+    alternative to the limit."""
+    before, behind, _ = _methods()
+    return (
+        behind.match(lower, end) is not None and before.search(lower, max(0, start - 60), start) is not None
+    )
+
+
+def names_methods(lower: str, start: int, end: int) -> bool:
+    """Whether ``lower[start:end]`` says how something is measured, and nothing else."""
+    return _methods()[2].fullmatch(lower, start, end) is not None
 
 
 def lost_stop(text: str) -> list[int]:

@@ -6,7 +6,7 @@ import re
 
 from nlp.linking import Link
 from nlp.reading import LISTED, Reading
-from nlp.values import TIME_UNITS, Value, bounded
+from nlp.value import TIME_UNITS, Value, bounded
 
 _OCCASIONS = re.compile(
     r"\s+(?:(?:separate|different|consecutive|distinct|further)\s+)?(?:occasions?|visits|readings|measurements)\b",

@@ -23,7 +23,7 @@ EFFECTS = (
     "and", "or", "andor", "but", "with", "without", "relative", "condition", "population", "exception",
     "example", "definition", "allowance", "exclude", "demand", "prohibition", "monitoring", "assay", "anyof",
     "allof", "subject", "link", "opener", "article", "negation", "note", "reference", "adequacy", "context",
-    "concept", "topic", "sexes", "term",
+    "concept", "topic", "sexes", "term", "method",
 )  # fmt: skip
 
 

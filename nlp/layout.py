@@ -236,13 +236,7 @@ class Layout:
         unit = self.match_unit(self.text, self.ends[at - 1])
         if unit is None or unit.ucum not in ("a", "mo", "wk", "d", "h") or unit.end - unit.start < 3:
             return at
-        self.codes.append("U")
-        self.out.starts.append(unit.start)
-        self.out.ends.append(unit.end)
-        self.out.values.append(unit)
-        while at < len(self.words) and self.starts[at] < unit.end:
-            at += 1
-        return at
+        return self._emit_unit("U", unit, at)
 
     def _is_hyphen(self, at: int) -> bool:
         """A dash between two letters, both touching it, joins one word: "health-related"."""
@@ -359,10 +353,7 @@ class Layout:
         if unit.ucum is None and unit.relative_to is None:
             self.out.ends[-1] = unit.end
         else:
-            self.codes.append("u")
-            self.out.starts.append(unit.start)
-            self.out.ends.append(unit.end)
-            values.append(unit)
+            return self._emit_unit("u", unit, at)
         while at < len(self.words) and self.starts[at] < unit.end:
             at += 1
         return at
@@ -410,7 +401,11 @@ class Layout:
         unit = self.match_unit(self.text, self.ends[at - 1])
         if unit is None or unit.ucum is None or unit.start - self.ends[at - 1] > 1:
             return at
-        self.codes.append("u")
+        return self._emit_unit("u", unit, at)
+
+    def _emit_unit(self, code: str, unit: UnitMatch, at: int) -> int:
+        """Lay out a unit; the first token behind it, from ``at`` on."""
+        self.codes.append(code)
         self.out.starts.append(unit.start)
         self.out.ends.append(unit.end)
         self.out.values.append(unit)

@@ -163,7 +163,7 @@ class Limits(Phrases):
             expression = facts.fact(self.text, self.lower, start, end)
             if expression is not None:
                 parts.append(expression)
-        elif len(self.text[start:end].split()) > 3:
+        elif len(self.text[start:end].split()) > 3 and not clauses.names_methods(self.lower, start, end):
             self.left.append((start, end))
 
     def _bracket(
@@ -187,16 +187,7 @@ class Limits(Phrases):
         if matcher("assay").find(self.lower[bracket.end : close.start]):
             self.set_role(low, high, "definition")
             return
-        if self.tokens[low].kind == "exception":
-            limit = self._limit_for_group(low, bracket.mate, close.start, used)
-            if limit and self._is_bare(limit):
-                expressions[:] = [branch(limit, all_of(expressions))]
-                return
-            if limit:
-                extra += limit
-                return
-        if after_item and (limit := self._limit_named(low, bracket, used)):
-            expressions[:] = [branch(limit, all_of(expressions))]
+        if self._other_limit(bracket, low, expressions, used, extra, after_item):
             return
         if self._allowed_in_bracket(bracket, clause, extra):
             return
@@ -233,6 +224,29 @@ class Limits(Phrases):
         else:
             expressions.append(tree(parts, self.section))
             used += indexes
+
+    def _other_limit(
+        self,
+        bracket: Token,
+        low: int,
+        expressions: list[Expression],
+        used: list[int],
+        extra: list[Clause],
+        after_item: bool,
+    ) -> bool:
+        """Whether the bracket holds the limit of a group that the limit before it does not bind: "(except for
+        liver metastases, <= 5 x ULN)", "(Gilbert syndrome: <= 5 x ULN)". It then branches that limit."""
+        limit: list[Clause] = []
+        if self.tokens[low].kind == "exception":
+            limit = self._limit_for_group(low, bracket.mate, self.tokens[bracket.mate].start, used)
+            if limit and not self._is_bare(limit):
+                extra += limit
+                return True
+        if not limit and after_item:
+            limit = self._limit_named(low, bracket, used)
+        if limit:
+            expressions[:] = [branch(limit, all_of(expressions))]
+        return bool(limit)
 
     def _plain_bracket(self, bracket: Token, clause: Clause, used: Sequence[int]) -> None:
         """Brackets without thresholds: a condition or an exception, else words that explain."""

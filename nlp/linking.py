@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from nlp.lexemes import Lexemes
 from nlp.record import record
-from nlp.values import TIME_UNITS, Value
+from nlp.value import TIME_UNITS, Value
 from nlp.vocab import Concept, Vocabulary
 
 LONGEST_BRACKET = 60

@@ -14,7 +14,7 @@ from nlp.lexemes import Lexemes
 from nlp.linking import DAILY_MASS, PER_DAY, Link, Linker
 from nlp.model import Kind, Window
 from nlp.units import UnitMatch
-from nlp.values import Value
+from nlp.value import Value
 from nlp.vocab import Vocabulary
 
 _STAGE = re.compile(

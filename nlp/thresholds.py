@@ -16,11 +16,12 @@ from nlp.lexicon import Rule
 from nlp.linking import Link
 from nlp.reading import LISTED
 from nlp.times import TimeReading
-from nlp.values import TIME_UNITS, Value, by_first_code, read
+from nlp.value import TIME_UNITS, Value
+from nlp.values import by_first_code, read
 from nlp.vocab import Vocabulary
 
 _OF_LIST = re.compile(
-    r"\s*(?:or more\s+)?of\s+((?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b)|an?\s)",
+    r"\s*(?:or more\s+)?of\s+((?:the\s+)?(?:following|these|this|those|below|above|criteria|conditions?\b)|(?=an?\s))",
     re.I,
 )
 
@@ -104,9 +105,11 @@ class _Reading(AgeReading, TimeReading, CountReading):
         tail = self.text[value.end : value.end + 40]
         listed = _OF_LIST.match(tail) if value.unit is None and value.values is None else None
         if listed is not None:
-            return self._emit(
-                value, [Link(None, value.end + listed.start(1), value.end + listed.end(1))], LISTED
-            )
+            start, end = listed.span(
+                1
+            )  # empty where the list itself follows: "at least one of a rash or ..."
+            listing = Link(None, value.end + start, value.end + end) if start < end else Link(None, -1, -1)
+            return self._emit(value, [listing], LISTED)
         link = self.linker.left(value, floor)
         if not value.explicit:
             return self._bare(value, link, floor, ceiling)

@@ -6,7 +6,7 @@ import re
 
 from nlp.linking import Link
 from nlp.reading import TIME_AFTER, Reading
-from nlp.values import Value
+from nlp.value import Value
 
 _TRAILING = frozenset(
     [

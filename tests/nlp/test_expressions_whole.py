@@ -326,6 +326,7 @@ def test_a_window_above_an_exclusions_list_joins_it() -> None:
 def test_two_methods_of_one_measurement_are_no_alternative(text: str) -> None:
     (criterion,) = _extractor().extract(text, "inclusion").criteria
     assert criterion.expression == Leaf("i1")
+    assert criterion.coverage == 1.0
 
 
 def test_not_applicable_for_is_an_exception() -> None:

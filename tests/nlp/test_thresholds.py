@@ -416,3 +416,8 @@ def test_a_concept_is_asked_only_in_values_of_its_kind(text: str, concept: str |
         [concept],
         [],
     )
+
+
+def test_a_count_of_a_list_without_a_name_for_it_has_no_name() -> None:
+    (count,) = (item for item in items("At least one of a rash or a fever") if item.entity_type == "Count")
+    assert count.concept_text is None
